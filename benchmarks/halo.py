@@ -1,0 +1,79 @@
+"""How large must a tile's halo be? Largest difference from the untiled picture against the halo, over a folder.
+
+    python benchmarks/halo.py edge-liif-model-name --data DIR [DIR ...] --halos 8,12,16 [--side 48] [--scale 3]
+                              [--lr-scale 3] [--limit N] [--write PIXELS]
+
+LR pictures are the data's own divided by --lr-scale (PIL bicubic; 1 takes them as they are). Tiles of --side LR pixels
+are smaller than any the planner would take, so there are more seams than in use. --write stores the measured error of that
+halo in the model's file, which makes it the model's default.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from edge_liif.engine.select import open_engine
+from edge_liif.evaluate import find_datasets, load_rgb, pil_bicubic
+from edge_liif.model.checkpoint import load_network, save_network, with_spec
+from edge_liif.model.spec import HaloMeasurement
+from edge_liif.model.zoo import resolve
+from edge_liif.tiling.plan import Job, plan_for_core
+from edge_liif.tiling.run import Plane, render
+from edge_liif.upscaler import window_reader
+
+
+def enlarge(engine, picture: np.ndarray, scale: float, halo: int, side: int) -> np.ndarray:
+    height, width, _ = picture.shape
+    job = Job(height, width, round(height * scale), round(width * scale), 3, 4)
+    plan = plan_for_core(job, engine.memory, halo, (side, side))
+    plane = Plane(window_reader(picture, slice(0, 3)), lambda colour: colour.clip(0, 1), slice(0, 3))
+    return np.concatenate([rows.copy() for rows in render(plan, engine, [plane], np.float32)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--halos", default="8,12,16,20,24")
+    parser.add_argument("--side", type=int, default=48)
+    parser.add_argument("--scale", type=float, default=3)
+    parser.add_argument("--lr-scale", type=float, default=3)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--write", type=int)
+    options = parser.parse_args()
+    resolved = resolve(options.model)
+    network = load_network(Path(resolved.path))
+    engine = open_engine(network, "openvino", "fp32", "cpu")
+    halos = [int(h) for h in options.halos.split(",")]
+    worst = dict.fromkeys(halos, 0.0)
+    pictures = 0
+    sets = find_datasets(options.data)
+    for dataset in sets:
+        for path in dataset.paths[: options.limit]:
+            picture = load_rgb(path)
+            size = tuple(int(side / options.lr_scale) for side in picture.shape[:2])
+            if options.lr_scale != 1:
+                picture = pil_bicubic(picture, size)
+            whole = enlarge(engine, picture, options.scale, 0, 10**6)
+            errors = []
+            for halo in halos:
+                error = float(np.abs(enlarge(engine, picture, options.scale, halo, options.side) - whole).max())
+                worst[halo] = max(worst[halo], error)
+                errors.append(f"{halo}: {error * 255:.3f}")
+            pictures += 1
+            print(f"{dataset.name}/{path.name}  " + "  ".join(errors), flush=True)
+    print(f"\n{network.spec.name}: exact halo {network.spec.exact_halo}, {pictures} pictures, x{options.scale:g}, fp32")
+    print("| halo (LR px) | largest error (levels of 255) |\n|---|---|")
+    for halo in halos:
+        print(f"| {halo} | {worst[halo] * 255:.3f} |")
+    if options.write is not None:
+        names = ", ".join(dataset.name for dataset in sets)
+        halo = HaloMeasurement(options.write, round(worst[options.write], 6), f"{pictures} pictures of {names}")
+        save_network(with_spec(network, halo=halo), Path(resolved.path), np.float16)
+
+
+if __name__ == "__main__":
+    main()

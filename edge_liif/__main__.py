@@ -1,0 +1,5 @@
+"""`python -m edge_liif`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,69 @@
+"""`edge-liif doctor`: which engines are here, what the CPU can do, and whether each engine is right."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_PACKAGES = ("edge-liif", "openvino", "torch", "torchao", "numpy", "pyvips", "opencv-python-headless", "safetensors")
+_FLAGS = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16")
+
+
+def doctor(
+    model: Annotated[str | None, typer.Option(help="Model to check with; the default one if not given.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; all by default.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Versions, CPU features, and a self-check of every engine and precision on one tile."""
+    from ..engine.select import TIMED_SCALE, TIMED_SIDE, candidates, check
+    from ..evaluate.environment import cpu_model
+    from ..model.zoo import cache_home, default_model, models_home, resolve
+    from ..model.checkpoint import load_network
+
+    resolved = resolve(model or default_model())
+    network = load_network(resolved.path, resolved.sha256_expected)
+    options = list(dict.fromkeys(candidates("openvino") + candidates("torch")))
+    checks = [check(network, *option, threads, cache=False) for option in options]
+    facts = {
+        "cpu": cpu_model(),
+        "features": [flag for flag in _FLAGS if flag in _cpu_flags()],
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "models_folder": str(models_home()),
+        "cache_folder": str(cache_home()),
+        "model": network.spec.name,
+        "checks": [vars(c) | {"passed": c.passed} for c in checks],
+    }
+    if json_output:
+        print(json.dumps(facts, indent=2))
+        return int(not any(c.passed for c in checks))
+    print(f"CPU       {facts['cpu']} ({', '.join(facts['features']) or 'no known features'})")
+    for name, version in facts["packages"].items():
+        print(f"{name:24} {version or 'not installed'}")
+    print(f"models in {facts['models_folder']}, caches in {facts['cache_folder']}")
+    print(f"\nself-check with {network.spec.name}: error against the stored fp32 answer, seconds for a")
+    print(f"{TIMED_SIDE}x{TIMED_SIDE} tile at x{TIMED_SCALE}")
+    print("| engine | device | precision | error (of full scale) | seconds | verdict |\n|---|---|---|---|---|---|")
+    for c in checks:
+        error = "" if c.error is None else f"{c.error:.1e}"
+        seconds = "" if c.seconds is None else f"{c.seconds:.3f}"
+        print(f"| {c.engine} | {c.device} | {c.precision} | {error} | {seconds} | {c.reason or 'good'} |")
+    return int(not any(c.passed for c in checks))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split()}

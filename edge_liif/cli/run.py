@@ -1,0 +1,220 @@
+"""`edge-liif run` and `edge-liif plan`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import Annotated
+
+import typer
+
+from ..errors import EdgeLiifError, UsageError
+from ..files import STREAM, Input, Naming, collect
+from ..job import DEFAULT_MAX_PIXELS, Report, WriteOptions, prepare, run_one
+from ..scale import Enlargement, enlargement
+from .console import amount, complain, progress_bar, say
+
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders, patterns, or - for stdin.")]
+Output = Annotated[str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")]
+Scale = Annotated[str | None, typer.Option(help="Factor: 3, 1.7, or 2x3 (horizontal x vertical).")]
+Size = Annotated[str | None, typer.Option(help="Size in pixels: 1920x1080, 1920x or x1080.")]
+Model = Annotated[str | None, typer.Option(help="Model name (see: edge-liif models list) or .safetensors file.")]
+Engine = Annotated[str, typer.Option(help="auto, openvino or torch.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, gpu (Intel) or mps.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Memory = Annotated[str | None, typer.Option(help="Cap on the memory of the whole process, e.g. 1GiB.")]
+Halo = Annotated[str, typer.Option(help="auto (measured, below 1/255), exact, or pixels around each tile.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; all by default.")]
+Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")]
+Format = Annotated[str | None, typer.Option(help="png, jpeg, tiff or webp; by default as the output's name says.")]
+MaxPixels = Annotated[int, typer.Option(help="Refuse inputs with more pixels than this.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per input on stdout.")]
+Background = Annotated[str | None, typer.Option(help="Colour to put under transparency, e.g. '#ffffff'.")]
+Lossless = Annotated[bool, typer.Option("--lossless", help="Lossless WebP.")]
+
+_CHOICES = {
+    "engine": ("auto", "openvino", "torch"),
+    "device": ("auto", "cpu", "cuda", "gpu", "mps"),
+    "precision": ("auto", "fp32", "bf16", "fp16"),
+}
+
+
+def check_choice(**options: str) -> None:
+    """Raise UsageError for a value that its option does not have."""
+    for name, value in options.items():
+        if value not in _CHOICES[name]:
+            raise UsageError(f"--{name} {value!r} is not one of {', '.join(_CHOICES[name])}")
+
+
+def run(
+    inputs: Inputs,
+    output: Output = None,
+    scale: Scale = None,
+    size: Size = None,
+    model: Model = None,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    memory: Memory = None,
+    halo: Halo = "auto",
+    threads: Threads = None,
+    recursive: Recursive = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Skip results that are there already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    format: Format = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and lossy WebP.")] = 95,
+    lossless: Lossless = False,
+    background: Background = None,
+    strip: Annotated[bool, typer.Option("--strip", help="Drop ICC profile, EXIF and XMP.")] = False,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    json_output: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No log and no progress bar; errors only.")] = False,
+) -> int:
+    """Enlarge pictures.
+
+    Without -o the result lies beside its input: photo_x3.png. A result appears under its name only when it is whole.
+    """
+    check_choice(engine=engine, device=device, precision=precision)
+    if resume and overwrite:
+        raise UsageError("--resume keeps finished results and --overwrite replaces them; give one of them")
+    enlarge, items, naming = _task(inputs, scale, size, output, recursive, format)
+    if json_output and (output == STREAM or (items[0].path is None and output is None)):
+        raise UsageError("--json and the picture can't both go to stdout; give -o FILE")
+    if (output == STREAM or (items[0].path is None and output is None)) and sys.stdout.isatty():
+        raise UsageError("the picture would go to the terminal; redirect stdout or give -o FILE")
+    write = WriteOptions(overwrite, resume, quality, lossless, _colour(background), strip)
+
+    from ..upscaler import load
+
+    upscaler = load(
+        model, engine=engine, precision=precision, device=device, memory=memory, halo=halo, threads=threads
+    )
+    failed = 0
+    for number, item in enumerate(items, 1):
+        count = f"[{number}/{len(items)}] " if len(items) > 1 else ""
+
+        def decided(report: Report, count: str = count) -> None:
+            if not quiet:
+                say(count + _summary(report))
+
+        try:
+            with progress_bar(f"{count}{item.name}", not quiet) as progress:
+                report = run_one(item, upscaler, enlarge, naming, write, max_pixels, progress, decided)
+            if not quiet:
+                for warning in report.warnings:
+                    say(f"  warning: {warning}")
+                say(f"  {_outcome(report)}")
+        except (EdgeLiifError, Exception) as error:
+            if isinstance(error, EdgeLiifError):
+                message = str(error)
+            elif os.environ.get("EDGE_LIIF_DEBUG"):
+                raise
+            else:
+                message = f"internal error ({type(error).__name__}: {error}); please report it"
+            if item.name not in message and item.path is not None:
+                message = f"{item.name}: {message}"
+            complain(message)
+            failed += 1
+            report = Report(item.name, status="failed", error=message)
+            if len(items) == 1 and isinstance(error, UsageError):
+                failed = -error.exit_status
+        if json_output:
+            print(json.dumps(report.to_dict()), flush=True)
+    if failed and len(items) > 1:
+        complain(f"{failed} of {len(items)} inputs failed")
+    return -failed if failed < 0 else int(failed > 0)
+
+
+def plan(
+    inputs: Inputs,
+    output: Output = None,
+    scale: Scale = None,
+    size: Size = None,
+    model: Model = None,
+    engine: Engine = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    memory: Memory = None,
+    halo: Halo = "auto",
+    threads: Threads = None,
+    recursive: Recursive = False,
+    format: Format = None,
+    lossless: Lossless = False,
+    background: Background = None,
+    max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    json_output: Json = False,
+) -> int:
+    """Say what run would do, stage by stage, with shapes and memory, without doing it."""
+    check_choice(engine=engine, device=device, precision=precision)
+    enlarge, items, naming = _task(inputs, scale, size, output, recursive, format)
+    write = WriteOptions(background=_colour(background), lossless=lossless)
+
+    from ..explain import explain_plan
+    from ..upscaler import load
+
+    upscaler = load(
+        model, engine=engine, precision=precision, device=device, memory=memory, halo=halo, threads=threads
+    )
+    failed = 0
+    for item in items:
+        report = Report(item.name, status="planned")
+        try:
+            prepared = prepare(item, upscaler, enlarge, naming, write, max_pixels, report, dry=True)
+            if not json_output:
+                print("\n".join(explain_plan(prepared, report, upscaler.network.spec)), flush=True)
+        except EdgeLiifError as error:
+            complain(str(error) if item.name in str(error) or item.path is None else f"{item.name}: {error}")
+            report.status, report.error = "failed", str(error)
+            failed = max(failed, error.exit_status if len(items) == 1 else 1)
+        if json_output:
+            print(json.dumps(report.to_dict()), flush=True)
+    return failed
+
+
+def _task(
+    inputs: list[str], scale: str | None, size: str | None, output: str | None, recursive: bool, format: str | None
+) -> tuple[Enlargement, list[Input], Naming]:
+    """Scale, inputs and naming of a call; everything that is wrong with them is found before anything is loaded."""
+    enlarge = enlargement(scale, size)
+    if format is not None:
+        from ..image.formats import format_for
+
+        format_for(None, format, None)
+    items = collect(inputs, recursive)
+    many = len(items) > 1 or any(os.path.isdir(word) for word in inputs)  # noqa: PTH112
+    return enlarge, items, Naming(output, enlarge, many, format)
+
+
+def _colour(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    digits = text.removeprefix("#")
+    if not re.fullmatch(r"[0-9a-fA-F]{6}|[0-9a-fA-F]{3}", digits):
+        raise UsageError(f"--background {text!r} is not a colour like '#ffffff'")
+    if len(digits) == 3:
+        digits = "".join(2 * d for d in digits)
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def _summary(report: Report) -> str:
+    assert report.input_size and report.output_size and report.tile
+    width, height = report.input_size
+    out_width, out_height = report.output_size
+    return (
+        f"{report.input} {width}x{height} -> {report.output or 'standard output'} {out_width}x{out_height}\n"
+        f"  model {report.model}; {report.why}\n"
+        f"  {report.tiles} tile(s) of {report.tile[0]}x{report.tile[1]} with halo {report.halo}; "
+        f"predicted peak {amount(report.predicted_peak_bytes)}"
+        + (f" of {amount(report.memory_cap_bytes)}" if report.memory_cap_bytes else "")
+    )
+
+
+def _outcome(report: Report) -> str:
+    if report.status == "skipped":
+        return f"{report.output}: there already, skipped"
+    seconds = sum(report.seconds.values())
+    stages = ", ".join(f"{name} {value:.2f}" for name, value in report.seconds.items())
+    return f"done in {seconds:.2f} s ({stages}); peak memory {amount(report.peak_memory_bytes)}"

@@ -1,0 +1,75 @@
+"""The one contract between tiling and a framework.
+
+An engine turns a window of the LR picture into a hidden map, and a hidden map plus geometry into colours. It never sees
+a file, an option or a whole picture. Window and block shapes are fixed between calls of `prepare`, so that an engine
+may compile.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Geometry
+
+
+@dataclass(frozen=True)
+class TileShape:
+    """Shapes of every call until the next `prepare`.
+
+    height, width: LR pixels of the window; rows, columns: most evaluations of a decoded block along each axis.
+    """
+
+    height: int
+    width: int
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class MemoryFacts:
+    """An engine's resident bytes, for the memory plan. Measured by `benchmarks/memory_model.py`.
+
+    base: process, libraries, weights and compiled code before the first tile; lr_pixel: per LR pixel of the window;
+    evaluation: per evaluation of a decoded block.
+    """
+
+    base: int
+    lr_pixel: int
+    evaluation: int
+
+
+class Engine(ABC):
+    """Executes one network in one precision on one device."""
+
+    name: str
+    precision: str
+    device: str
+
+    @abstractmethod
+    def prepare(self, shape: TileShape) -> None:
+        """Fix shapes (compile, allocate). Raises OutOfMemory, EngineError."""
+
+    @abstractmethod
+    def encode(self, lr: NDArray[np.float32]) -> Any:
+        """Hidden map of a window (1, 3, height, width) in 0..1. Opaque; valid until the next call of `encode`."""
+
+    @abstractmethod
+    def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
+        """Colours (rows.positions, columns.positions, 3), nominally 0..1, not clamped.
+
+        Cell indices in `geometry` are relative to the window. Raises OutOfMemory, EngineError.
+        """
+
+    @property
+    @abstractmethod
+    def memory(self) -> MemoryFacts:
+        """What the memory plan needs to know."""
+
+    def peak_device_bytes(self) -> int | None:
+        """Peak memory on an accelerator, or None where the process's resident memory is all there is."""
+        return None

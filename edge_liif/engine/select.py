@@ -1,0 +1,240 @@
+"""Which engine and precision: by a question with a known answer, not by names.
+
+Every model file carries the literal reference's answer on a small picture. A candidate that misses it by more than its
+precision explains, or gives anything that is not finite, is out. Among the rest the fastest on one real tile is taken.
+Answers are cached per machine, model and versions, so that only the first run pays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import EdgeLiifError, EngineError
+from ..geometry import Geometry, axis_queries
+from ..model import selfcheck
+from ..model.checkpoint import Network
+from ..model.zoo import cache_home
+from .base import Engine, TileShape
+
+# Largest difference from the fp32 reference, as a share of full scale, that rounding explains.
+TOLERANCE = {"fp32": 1e-3, "fp16": 1.5e-2, "bf16": 4e-2}
+# LR side of the tile that is timed, and its scale.
+TIMED_SIDE, TIMED_SCALE = 64, 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """Result of one candidate's self-check. error: share of full scale; seconds: for the timed tile."""
+
+    engine: str
+    device: str
+    precision: str
+    error: float | None
+    seconds: float | None
+    reason: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine ready for work and why it was chosen."""
+
+    engine: Engine
+    why: str
+
+
+def open_engine(network: Network, name: str, precision: str, device: str, threads: int | None = None) -> Engine:
+    """Exactly this engine. Raises EngineError if it is not installed or has no such device or precision."""
+    if name == "openvino":
+        if importlib.util.find_spec("openvino") is None:
+            raise EngineError("the openvino engine is not installed: pip install openvino")
+        from .openvino import OpenVINOEngine
+
+        return OpenVINOEngine(network, precision, device, threads)
+    if name == "torch":
+        if importlib.util.find_spec("torch") is None:
+            raise EngineError("the torch engine is not installed: pip install 'edge-liif[torch]'")
+        from .torch import TorchEngine
+
+        return TorchEngine(network, precision, device, threads)
+    raise EngineError(f"there is no engine {name!r}; choose openvino or torch")
+
+
+def candidates(engine: str = "auto", device: str = "auto", precision: str = "auto") -> list[tuple[str, str, str]]:
+    """(engine, device, precision) worth trying here, likely fastest first. Imports torch only when asked to: by name,
+    by a device only it has, or when OpenVINO is missing."""
+    openvino = importlib.util.find_spec("openvino") is not None
+    torch = importlib.util.find_spec("torch") is not None
+    found: list[tuple[str, str, str]] = []
+    if torch and (engine == "torch" or device in {"cuda", "mps"} or (engine == "auto" and not openvino)):
+        found += _torch_candidates()
+    if torch and engine == "auto" and device == "auto" and openvino and _nvidia_driver():
+        found += [c for c in _torch_candidates() if c[1] == "cuda"]
+    if openvino and engine in {"auto", "openvino"} and device not in {"cuda", "mps"}:
+        found += _openvino_candidates(device)
+    return [c for c in dict.fromkeys(found) if device in {"auto", c[1]} and precision in {"auto", c[2]}]
+
+
+def choose(
+    network: Network,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    *,
+    exact_colours: bool = False,
+) -> Choice:
+    """The fastest candidate that passes its self-check. exact_colours leaves out half precisions (16-bit pictures).
+
+    Raises EngineError that names every candidate's failure when none is left.
+    """
+    options = candidates(engine, device, precision)
+    note = ""
+    if exact_colours and precision == "auto":
+        options = [c for c in options if c[2] == "fp32"]
+        note = "; fp32 because the picture has 16 bits"
+    if not options:
+        # ask for it by name, so that the error says what is missing
+        wanted = ("openvino" if engine == "auto" else engine, "cpu" if device == "auto" else device)
+        open_engine(network, wanted[0], "fp32" if precision == "auto" else precision, wanted[1], threads)
+        raise EngineError(f"no engine offers precision {precision} on device {device}; run: edge-liif doctor")
+    checks = [check(network, *option, threads) for option in options]
+    passed = [c for c in checks if c.passed]
+    if not passed:
+        reasons = "; ".join(f"{c.engine} {c.device} {c.precision}: {c.reason}" for c in checks)
+        raise EngineError(f"no engine passed its self-check ({reasons})")
+    best = min(passed, key=lambda c: c.seconds if c.seconds is not None else float("inf"))
+    others = [f"{c.precision} {c.seconds:.3f} s" for c in passed if c is not best and c.seconds is not None]
+    why = (
+        f"{best.engine} {best.precision} on {best.device}: self-check error {best.error:.1e} of full scale, "
+        f"{best.seconds:.3f} s a tile" + (f" (others: {', '.join(others)})" if others else "") + note
+    )
+    return Choice(open_engine(network, best.engine, best.precision, best.device, threads), why)
+
+
+def check(
+    network: Network, engine: str, device: str, precision: str, threads: int | None = None, cache: bool = True
+) -> Check:
+    """Self-check of one candidate, from the cache if this machine, model and versions have been checked before."""
+    path = cache_home() / "selfcheck.json"
+    key = "|".join([str(network.sha256), engine, device, precision, str(threads), _versions(engine), _machine()])
+    known = _read_cache(path) if cache and network.sha256 else {}
+    if key in known:
+        return Check(**known[key])
+    try:
+        result = _measure(network, open_engine(network, engine, precision, device, threads))
+    except EdgeLiifError as error:
+        return Check(engine, device, precision, None, None, str(error))
+    if cache and network.sha256 and result.passed:
+        _write_cache(path, {**_read_cache(path), key: asdict(result)})
+    return result
+
+
+def known_answer_error(network: Network, engine: Engine) -> float:
+    """Largest difference of an engine from the stored answer, as a share of full scale; nan if it is not finite."""
+    if network.known_answer is None:
+        raise EngineError(f"model {network.spec.name} carries no known answer; import it again")
+    size, out = selfcheck.SIZE, selfcheck.OUT_SIZE
+    rows, columns = (axis_queries(size[i], out[i], 0, out[i]) for i in (0, 1))
+    engine.prepare(TileShape(*size, rows.evaluations, columns.evaluations))
+    cell = (2 * size[0] / out[0], 2 * size[1] / out[1])
+    answer = engine.decode(engine.encode(selfcheck.picture()), Geometry(rows, columns, cell))
+    return float(np.abs(answer - network.known_answer).max())
+
+
+def _measure(network: Network, engine: Engine) -> Check:
+    error = known_answer_error(network, engine)
+    facts = (engine.name, engine.device, engine.precision)
+    if not error <= TOLERANCE[engine.precision]:
+        return Check(*facts, error, None, f"wrong result (differs by {error:.2g} of full scale)")
+    side, scale = TIMED_SIDE, TIMED_SCALE
+    axis = axis_queries(side, side * scale, 0, side * scale)
+    rows = axis_queries(side, side * scale, 0, side * scale // 4)
+    engine.prepare(TileShape(side, side, rows.evaluations, axis.evaluations))
+    lr = np.resize(selfcheck.picture(), (1, 3, side, side))
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        hidden = engine.encode(lr)
+        for _ in range(4):
+            engine.decode(hidden, Geometry(rows, axis, (2 / scale, 2 / scale)))
+        best = min(best, time.perf_counter() - start)
+    return Check(*facts, error, best)
+
+
+def _openvino_candidates(device: str) -> list[tuple[str, str, str]]:
+    import openvino
+
+    core = openvino.Core()
+    found = []
+    for kind in core.available_devices if device != "cpu" else ["CPU"]:
+        name = kind.split(".")[0]
+        if name not in {"CPU", "GPU"}:
+            continue
+        capabilities = core.get_property(kind, "OPTIMIZATION_CAPABILITIES")
+        halves = ("fp16",) if name == "GPU" else ("bf16",)
+        found += [("openvino", name.lower(), p) for p in halves if p.upper() in capabilities]
+        found.append(("openvino", name.lower(), "fp32"))
+    return found
+
+
+def _torch_candidates() -> list[tuple[str, str, str]]:
+    import torch
+
+    found = []
+    if torch.cuda.is_available():
+        found += [("torch", "cuda", p) for p in ("bf16", "fp16", "fp32")]
+    if torch.backends.mps.is_available():
+        found += [("torch", "mps", p) for p in ("fp16", "fp32")]
+    return [*found, ("torch", "cpu", "bf16"), ("torch", "cpu", "fp32")]
+
+
+def _nvidia_driver() -> bool:
+    """Whether torch is worth its start-up time to look for CUDA."""
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvhost-gpu").exists()
+
+
+def _versions(engine: str) -> str:
+    try:
+        return importlib.metadata.version(engine)
+    except importlib.metadata.PackageNotFoundError:
+        return "?"
+
+
+def _machine() -> str:
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "flags")))
+        name += next(line.split(":", 1)[1].count(" ").__str__() for line in lines if line.startswith("flags"))
+    return f"{name} x{os.cpu_count()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
+
+
+def _read_cache(path: Path) -> dict[str, dict]:
+    try:
+        data = json.loads(path.read_text())
+        return data if isinstance(data, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_cache(path: Path, data: dict[str, dict]) -> None:
+    # a cache that can't be written costs time at the next start, nothing else
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        part.write_text(json.dumps(data))
+        part.replace(path)

@@ -1,0 +1,149 @@
+"""The torch engine: reference on the CPU (fp32, bf16), the engine for CUDA and Apple GPUs (fp32, fp16, bf16)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from ..errors import EngineError, OutOfMemory
+from ..geometry import AxisQueries, Geometry
+from ..model.checkpoint import Network
+from ..model.liif import first_layer, layer_names
+from .base import Engine, MemoryFacts, TileShape
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
+_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8}
+
+
+class TorchLayers:
+    """`model.layers.Layers` executed eagerly."""
+
+    def __init__(self, network: Network, dtype: torch.dtype, device: torch.device) -> None:
+        self.tensors = {
+            name: torch.from_numpy(np.ascontiguousarray(tensor)).to(device, dtype)
+            for name, tensor in network.tensors.items()
+            if name.startswith("encoder.")
+        }
+        for name, tensor in self.tensors.items():
+            if tensor.ndim == 4:
+                self.tensors[name] = tensor.contiguous(memory_format=torch.channels_last)
+
+    def conv(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        weight = self.tensors[f"{name}.weight"]
+        return F.conv2d(x, weight, self.tensors[f"{name}.bias"], padding=weight.shape[-1] // 2)
+
+    def relu(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(x, inplace=not torch.is_grad_enabled())
+
+    def add(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+    def concat(self, xs: list[torch.Tensor]) -> torch.Tensor:
+        return xs[0] if len(xs) == 1 else torch.cat(xs, dim=1)
+
+
+class TorchEngine(Engine):
+    """Executes a network with torch. Precision fp64 exists for the tests of exactness."""
+
+    name = "torch"
+
+    def __init__(
+        self, network: Network, precision: str = "fp32", device: str = "cpu", threads: int | None = None
+    ) -> None:
+        self.precision, self.device = precision, device
+        self._spec = network.spec
+        self._dtype, self._torch_device = DTYPES[precision], torch.device(device)
+        if threads is not None and device == "cpu":
+            torch.set_num_threads(threads)
+        if device == "cuda" and not torch.cuda.is_available():
+            raise EngineError("torch sees no CUDA device here; use --device cpu")
+        if device == "mps" and not torch.backends.mps.is_available():
+            raise EngineError("torch sees no Apple GPU here; use --device cpu")
+        self._layers = TorchLayers(network, self._dtype, self._torch_device)
+        first = first_layer(network.tensors)
+        self._first = first
+        self._hidden_weight = self._tensor(first.convolution).contiguous(memory_format=torch.channels_last)
+        self._mlp = [
+            (self._tensor(network.tensors[f"{name}.weight"]), self._tensor(network.tensors[f"{name}.bias"]))
+            for name in layer_names(network.spec.decoder)[1:]
+        ]
+        self._weights_bytes = sum(t.nbytes for t in network.tensors.values())
+
+    def prepare(self, shape: TileShape) -> None:
+        """Eager torch takes any shape; only the peak counter starts anew."""
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+
+    def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
+        with torch.inference_mode(), _memory_errors():
+            x = self._tensor(lr).contiguous(memory_format=torch.channels_last) * 2 - 1
+            feature = self._spec.encoder_module.forward(self._layers, self._spec.encoder, x)
+            hidden = F.conv2d(feature, self._hidden_weight, padding=1)
+            return hidden[0].permute(1, 2, 0).contiguous()
+
+    def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
+        with torch.inference_mode(), _memory_errors():
+            return self.decode_tensor(hidden, geometry).cpu().numpy()
+
+    def decode_tensor(self, hidden: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+        """`decode` without the copy to numpy: (rows, columns, 3), fp64 when the engine is fp64, else fp32."""
+        rows, columns = geometry.rows, geometry.columns
+        x = hidden[self._index(rows)][:, self._index(columns)]
+        # offsets are multiplied out in float64 on the host: they are never rounded to half precision by themselves
+        along_rows = rows.offset[:, None] * self._first.offset[:, 0].astype(np.float64)
+        along_columns = columns.offset[:, None] * self._first.offset[:, 1].astype(np.float64)
+        along_columns = along_columns + self._first.bias_for(geometry.cell)
+        x = x.add_(self._tensor(along_rows)[:, None]).add_(self._tensor(along_columns)[None]).relu_()
+        for weight, bias in self._mlp[:-1]:
+            x = F.linear(x, weight, bias).relu_()
+        weight, bias = self._mlp[-1]
+        # Colours are mixed in full precision; the last layer comes before the ensemble because then three channels
+        # are mixed instead of hundreds (both orders are exact).
+        wide = torch.float64 if self.precision == "fp64" else torch.float32
+        colour = F.linear(x, weight, bias).to(wide)
+        colour = self._mix(colour, rows, 0)
+        colour = self._mix(colour, columns, 1)
+        return colour * 0.5 + 0.5
+
+    @property
+    def memory(self) -> MemoryFacts:
+        bytes_each = _BYTES[self.precision]
+        widest = max(sum(shape[1:2]) for name, shape in self._spec.tensor_shapes.items() if name.endswith("weight"))
+        hidden = self._spec.decoder.hidden
+        base = 480 * 2**20 + 3 * self._weights_bytes
+        return MemoryFacts(base, bytes_each * (3 * widest + 2 * hidden[0]), bytes_each * 3 * max(hidden) + 24)
+
+    def peak_device_bytes(self) -> int | None:
+        return torch.cuda.max_memory_reserved() if self.device == "cuda" else None
+
+    def _tensor(self, array: NDArray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._torch_device, self._dtype)
+
+    def _index(self, queries: AxisQueries) -> torch.Tensor:
+        return torch.from_numpy(queries.index).to(self._torch_device, torch.int64)
+
+    def _mix(self, colour: torch.Tensor, queries: AxisQueries, axis: int) -> torch.Tensor:
+        first, second, share = (
+            torch.from_numpy(a).to(self._torch_device) for a in (queries.first, queries.second, queries.weight)
+        )
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        return torch.lerp(
+            colour.index_select(axis, first), colour.index_select(axis, second), share.to(colour.dtype).view(shape)
+        )
+
+
+class _memory_errors:
+    """Turns torch's out-of-memory exceptions into ours, by their type."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            raise OutOfMemory(f"torch ran out of memory ({error})") from error

@@ -1,0 +1,79 @@
+"""Networks and plans in words: what goes in, what each stage does to it with shapes, what comes out, on whose work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .model import liif
+from .model.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from .job import Prepared, Report
+
+
+def explain_model(spec: ModelSpec) -> list[str]:
+    """What a network is."""
+    features, hidden = spec.encoder.features, spec.decoder.hidden
+    once, each = spec.decoder_multiply_adds
+    x3 = spec.encoder_multiply_adds + once + 25 * each
+    lines = [
+        f"{spec.name}: LIIF with an {spec.encoder.kind.upper()} encoder, {spec.parameters / 1e6:.2f} M parameters",
+        f"  in       RGB picture (1, 3, H, W), 0..1, scaled to -1..1",
+        *(f"  encode   {line}" for line in spec.encoder_module.describe(spec.encoder)),
+        f"           -> features (1, {features}, H, W); {spec.encoder_multiply_adds / 1e6:.2f} M multiply-adds per LR pixel",
+        f"  hidden   the MLP's first layer on 3x3-unfolded features, as one 3x3 convolution",
+        f"           -> hidden map (H, W, {hidden[0]}); {once / 1e6:.2f} M multiply-adds per LR pixel",
+        "  decode   for each output pixel and each of its 2x2 nearest cells: hidden vector + offset and cell terms,",
+        f"           ReLU, {' -> '.join(map(str, hidden))} -> 3; {each / 1e6:.2f} M multiply-adds per evaluation",
+        "  mix      the four colours, weighted by the area opposite to each (local ensemble)",
+        "           evaluations per LR pixel: 16 at x2, 25 at x3, 64 at x4 (those of weight zero are skipped)",
+        f"  out      RGB (rows, columns, 3), any size; at x3 {x3 / 1e6:.1f} M multiply-adds per LR pixel in all",
+    ]
+    if spec.halo is None:
+        lines.append(f"  tiles    halo {spec.exact_halo} LR pixels (exact)")
+    else:
+        lines.append(
+            f"  tiles    exact with a halo of {spec.exact_halo} LR pixels; default {spec.halo.pixels}, which cost at most "
+            f"{spec.halo.max_error * 255:.3f}/255 on {spec.halo.images}"
+        )
+    lines += [f"  rests on {liif.PAPER}; code yinboc/liif (BSD-3-Clause)", f"           {spec.encoder_module.PAPER}"]
+    lines.append(f"  weights  {spec.authors}; {spec.licence}; {spec.source}")
+    return lines
+
+
+def explain_plan(prepared: Prepared, report: Report, spec: ModelSpec) -> list[str]:
+    """What run would do to one picture."""
+    plan, header = prepared.plan, prepared.header
+    job, shape = plan.job, plan.shape
+    features, hidden = spec.encoder.features, spec.decoder.hidden
+    once, each = spec.decoder_multiply_adds
+    planes = 2 if header.has_alpha else 1
+    encoder = planes * plan.window_pixels * (spec.encoder_multiply_adds + once)
+    decoder = planes * plan.evaluations * each
+    bands = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}[header.bands]
+    sx, sy = report.scale or (0, 0)
+    scale = f"x{sx:.4g}" if abs(sx - sy) < 1e-3 else f"x{sx:.4g} by x{sy:.4g}"
+    per_pixel = plan.evaluations / (job.out_height * job.out_width)
+    lines = [
+        f"{report.input} -> {report.output or 'standard output'}",
+        f"  in       {header.width}x{header.height} {bands}, {header.depth} bit {header.format.upper()}",
+        f"  model    {spec.name}: {spec.encoder.kind.upper()} encoder, LIIF decoder ({liif.PAPER.split(',')[-1].strip()})",
+        f"  engine   {report.why}",
+        f"  tiles    {plan.tiles} of {shape.width}x{shape.height} LR pixels with halo {plan.halo} (exact: {spec.exact_halo}); "
+        f"the encoder computes {plan.halo_overhead:.2f}x the picture",
+        f"  encode   (1, 3, {shape.height}, {shape.width}) -> features (1, {features}, {shape.height}, {shape.width}) "
+        f"-> hidden map ({shape.height}, {shape.width}, {hidden[0]})",
+        f"  decode   blocks of {plan.block_rows} output rows: ({shape.rows}, {shape.columns}) evaluations of "
+        f"{' -> '.join(map(str, hidden))} -> 3, {per_pixel:.2f} per output pixel (4 in the paper, zero weights skipped)",
+    ]
+    if header.has_alpha:
+        lines.append("  alpha    goes through the same network; colour is bled under transparent pixels first")
+    lines += [
+        f"  out      {job.out_width}x{job.out_height} ({scale}), {bands}, {report.format}, rows streamed to the file",
+        f"  work     {(encoder + decoder) / 1e12:.2f} T multiply-adds: encoder {encoder / 1e12:.2f}, "
+        f"decoder {decoder / 1e12:.2f}",
+        f"  memory   predicted peak {plan.peak_bytes / 2**20:,.0f} MiB: "
+        + ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in plan.parts.items() if size >= 2**19),
+    ]
+    lines += [f"  warning  {warning}" for warning in report.warnings]
+    return lines

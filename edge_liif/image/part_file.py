@@ -1,0 +1,204 @@
+"""Files that appear under their final name complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from edge_liif.errors import OutputError
+from edge_liif.image.source import printable
+
+_PART = re.compile(r"\.(?P<pid>\d+)-[0-9a-f]{8}\.part")
+
+
+def os_reason(error: OSError) -> str:
+    """The operating system's reason in words, without the path."""
+    return (error.strerror or str(error)).lower()
+
+
+def resolve_target(path: str | Path) -> Path:
+    """Where a file written as `path` ends up: the target of a symbolic link, else `path` itself.
+
+    Raises OutputError for links that lead in a circle.
+    """
+    target = Path(path)
+    try:
+        if target.is_symlink():
+            return target.resolve()
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"{printable(str(path))}: is a link that can't be followed; give another name") from error
+    return target
+
+
+def check_target(path: str | Path, overwrite: bool) -> None:
+    """Raise OutputError if a result can't be written as `path`: exists, is a directory, folder missing or read-only.
+
+    Nothing remains on the disk; an existing file is not touched.
+    """
+    shown = printable(str(path))
+    target = resolve_target(path)
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        status = None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{shown}: can't be written ({_told(error)}); give another name") from error
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise OutputError(f"{shown}: is a directory; give a file name in it")
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        raise OutputError(f"{shown}: is a device or pipe, not a file; write to standard output with - instead")
+    if status is not None and not overwrite:
+        raise OutputError(f"{shown}: exists; use --overwrite or --resume")
+    folder = target.parent
+    if not folder.is_dir():
+        raise OutputError(f"{shown}: the folder {printable(str(folder))} does not exist; create it first")
+    # Permission bits don't tell about read-only mounts and quotas; trying does.
+    probe = _part_path(target)
+    try:
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{shown}: can't write in the folder {printable(str(folder))} ({os_reason(error)}); choose another"
+        ) from error
+
+
+def remove_stale_parts(path: str | Path) -> list[Path]:
+    """Delete the unfinished `.{name}.*.part` files that processes which no longer run left beside `path`.
+
+    Returns those deleted. Files of running processes stay; files that can't be deleted are skipped.
+    """
+    target = resolve_target(path)
+    prefix = f".{target.name[:_NAME_KEPT]}"
+    removed = []
+    with contextlib.suppress(OSError):
+        for part in target.parent.iterdir():
+            if not part.name.startswith(prefix):
+                continue
+            match = _PART.fullmatch(part.name[len(prefix) :])
+            if match and not _alive(int(match["pid"])) and not _locked(part):
+                with contextlib.suppress(OSError):
+                    part.unlink()
+                    removed.append(part)
+    return removed
+
+
+# File systems hold 255 bytes a name; the suffix and UTF-8 must fit.
+_NAME_KEPT = 50
+
+
+def _part_path(target: Path) -> Path:
+    return target.with_name(f".{target.name[:_NAME_KEPT]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _locked(part: Path) -> bool:
+    """Whether a writer still holds the file: in another container its process id means nothing here."""
+    try:
+        fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
+
+
+def _told(error: Exception) -> str:
+    return os_reason(error) if isinstance(error, OSError) else str(error)
+
+
+class PartFile:
+    """A temporary file beside its target, made at once; `commit` gives it the final name, `discard` deletes it."""
+
+    def __init__(self, path: str | Path, overwrite: bool) -> None:
+        self.shown = printable(str(path))
+        self.overwrite = overwrite
+        check_target(path, overwrite)
+        self.target = resolve_target(path)
+        self.path = _part_path(self.target)
+        try:
+            # 0o666 less the umask: what an ordinary new file gets.
+            self.fd = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise OutputError(f"{self.shown}: can't be created ({os_reason(error)}); choose another folder") from error
+        with contextlib.suppress(OSError):
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def commit(self) -> None:
+        """Flush to the disk and give the file its final name in one step.
+
+        Raises OutputError if that fails, or if a file of that name appeared meanwhile and overwrite is False; the
+        temporary file is deleted then.
+        """
+        try:
+            if self.overwrite:
+                with contextlib.suppress(OSError):
+                    os.fchmod(self.fd, stat.S_IMODE(self.target.stat().st_mode))
+            os.fsync(self.fd)
+            os.close(self.fd)
+            self.fd = -1
+            if self.overwrite:
+                self.path.replace(self.target)
+            else:
+                self._link()
+        except FileExistsError as error:
+            self.discard()
+            raise OutputError(f"{self.shown}: appeared while the result was made; use --overwrite") from error
+        except OSError as error:
+            self.discard()
+            raise OutputError(f"{self.shown}: can't be finished ({os_reason(error)})") from error
+        self._sync_folder()
+
+    def _link(self) -> None:
+        """Rename without replacing: a hard link fails if the name is taken, where a rename would not."""
+        try:
+            os.link(self.path, self.target)
+        except FileExistsError:
+            raise
+        except OSError:
+            # No hard links here (FAT, some network mounts): claim the name with an empty file of ours, then replace
+            # that. If replacing fails, the claim goes away again.
+            os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+            try:
+                self.path.replace(self.target)
+            except OSError:
+                self.target.unlink(missing_ok=True)
+                raise
+            return
+        self.path.unlink()
+
+    def _sync_folder(self) -> None:
+        # The new name itself must survive a power cut; not every file system lets folders be synced.
+        with contextlib.suppress(OSError):
+            folder = os.open(self.target.parent, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def discard(self) -> None:
+        """Close and delete the temporary file; does nothing after `commit`."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+        self.path.unlink(missing_ok=True)

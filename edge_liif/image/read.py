@@ -1,0 +1,216 @@
+"""Reading pictures: `probe` looks at the header only, `read` decodes strictly into one array."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_liif.errors import ImageError
+from edge_liif.image.containers import damaged, scan_bmp, scan_jpeg, scan_png, scan_pnm
+from edge_liif.image.exif import upright, upright_xmp
+from edge_liif.image.picture import Header, Picture
+from edge_liif.image.raster import decode_raster
+from edge_liif.image.sniff import SNIFF_BYTES, sniff
+from edge_liif.image.source import EncodedSource, open_source
+from edge_liif.image.tiff_pages import scan_tiff
+from edge_liif.image.tiff_tags import exif_density, exif_from_tiff
+from edge_liif.image.vips import reason, vips
+
+__all__ = ["decode_peak_bytes", "open_source", "probe", "read"]
+
+Encoded = str | Path | bytes | EncodedSource
+
+_STRIP_BYTES = 4 << 20
+# Measured with pyvips-binary 8.18: what its libraries take once, and the rows of the stored picture in its caches.
+_DECODER_BYTES = 40 << 20
+_DECODER_ROWS = 2200
+# What libjpeg says about files that break the letter of the standard but lose no pixels.
+_HARMLESS = re.compile(r"extraneous bytes before marker|unknown JFIF revision|Invalid SOS parameters|Unknown Adobe")
+
+
+def probe(source: Encoded, name: str | None = None) -> Header:
+    """The header of a picture, without decoding pixels.
+
+    source: a path, the bytes of an encoded file, or what `open_source` returned (left open).
+    name: what messages call it; the path, or "standard input", if not given.
+    Raises ImageError for everything that `read` would refuse by its header.
+    """
+    with _opened(source, name) as encoded:
+        return _probe(encoded)[0]
+
+
+def read(source: Encoded, name: str | None = None, *, max_pixels: int) -> Picture:
+    """Decode a picture into (height, width, bands), uint8 or uint16, with its orientation applied.
+
+    max_pixels: the most pixels (width times height) to accept; checked before anything is decoded.
+    Raises ImageError if the picture is missing, unreadable, of a refused kind, too large, truncated, damaged, or
+    changed while it was read.
+    """
+    with _opened(source, name) as encoded:
+        header, image = _probe(encoded)
+        check_pixels(header, max_pixels)
+        if image is None:
+            raster = scan_bmp(encoded) if header.format == "bmp" else scan_pnm(encoded)
+            picture = Picture(decode_raster(encoded, raster, header.bands), header)
+        else:
+            picture = _decode(encoded, header, image)
+        encoded.verify_unchanged()
+        return picture
+
+
+def check_pixels(header: Header, max_pixels: int) -> None:
+    """Raise ImageError if the picture has more than `max_pixels` pixels."""
+    if header.pixels > max_pixels:
+        raise ImageError(
+            f"{header.source}: has {header.width}x{header.height} = {header.pixels:,} pixels, more than the limit of "
+            f"{max_pixels:,}; raise --max-pixels if you trust this file"
+        )
+
+
+def decode_peak_bytes(header: Header) -> int:
+    """The most memory in bytes that `read` takes at once, its result included; an upper estimate from the header."""
+    peak = header.array_bytes + header.held_bytes + _DECODER_BYTES + _STRIP_BYTES + 2 * header.strip_bytes
+    stored_width = header.height if header.orientation >= 5 else header.width
+    peak += min(header.array_bytes * 3, _DECODER_ROWS * stored_width * header.bands * (header.depth // 8))
+    if header.needs_whole:
+        # Bytes a pixel that the decoder itself holds: coefficients of a progressive JPEG at 2 bytes a sample beside
+        # the strips; RGBA canvases of WebP and GIF; the raw and the converted array of BMP and PNM.
+        peak += header.pixels * {"jpeg": 8, "webp": 12, "gif": 12}.get(header.format, 0)
+        if header.format not in ("jpeg", "webp", "gif"):
+            peak += 2 * header.array_bytes
+    return peak
+
+
+def _opened(source: Encoded, name: str | None) -> AbstractContextManager[EncodedSource]:
+    return nullcontext(source) if isinstance(source, EncodedSource) else open_source(source, name)
+
+
+def _probe(encoded: EncodedSource) -> tuple[Header, Any]:
+    """The header, and the libvips image it came from (None for BMP and PNM)."""
+    kind = sniff(encoded.pread(0, SNIFF_BYTES), encoded.name)
+    if kind in ("bmp", "pnm"):
+        raster = scan_bmp(encoded) if kind == "bmp" else scan_pnm(encoded)
+        header = Header(raster.width, raster.height, raster.bands, raster.depth, kind, encoded.name)
+        return replace(header, needs_whole=True, held_bytes=encoded.size), None
+    facts: dict[str, Any] = {"held_bytes": encoded.size if encoded.in_memory else 0}
+    if kind == "png":
+        png = scan_png(encoded)
+        if png.animated:
+            raise _animated(encoded.name, "PNG")
+        facts["needs_whole"] = png.interlaced
+    elif kind == "jpeg":
+        jpeg = scan_jpeg(encoded)
+        if jpeg.precision != 8:
+            raise ImageError(f"{encoded.name}: is a JPEG of {jpeg.precision} bits a sample; convert it to 16-bit PNG")
+        facts |= {"needs_whole": jpeg.progressive, "jpeg_quality": jpeg.quality}
+    elif kind == "tiff":
+        facts["strip_bytes"] = scan_tiff(encoded).strip_bytes
+    else:
+        facts |= {"needs_whole": True, "held_bytes": encoded.size}
+    image = _load(encoded, kind, "warning" if kind == "jpeg" else "error")
+    if image.get_typeof("n-pages") and image.get("n-pages") > 1 and kind != "tiff":
+        raise _animated(encoded.name, {"gif": "GIF", "webp": "WebP"}[kind])
+    if image.get_typeof("jpeg-multiscan") and image.get("jpeg-multiscan"):
+        facts["needs_whole"] = True
+    bands, depth = _samples(image, encoded.name)
+    orientation = image.get("orientation") if image.get_typeof("orientation") else 1
+    orientation = orientation if 1 <= orientation <= 8 else 1
+    width, height = (image.height, image.width) if orientation >= 5 else (image.width, image.height)
+    return Header(width, height, bands, depth, kind, encoded.name, orientation=orientation, **facts), image
+
+
+def _animated(name: str, kind: str) -> ImageError:
+    return ImageError(f"{name}: is an animated {kind}; extract one frame as PNG")
+
+
+def _load(encoded: EncodedSource, kind: str, fail_on: str) -> Any:
+    pyvips = vips()
+    loader = getattr(pyvips.Image, f"{kind}load_source")
+    options: dict[str, Any] = {"access": "sequential", "fail_on": fail_on}
+    if kind == "tiff":
+        # libtiff would refuse strips of more than 50 MB as an attack; scan_tiff bounds them by the picture's size.
+        options["unlimited"] = True
+    try:
+        return loader(encoded.vips_source(whole=kind in ("webp", "gif")), **options)
+    except pyvips.Error as error:
+        raise damaged(encoded.name, reason(error)) from error
+
+
+def _samples(image: Any, name: str) -> tuple[int, int]:
+    """Bands and depth of the array, or ImageError for colour spaces and sample types that are refused."""
+    space = image.interpretation
+    if space == "cmyk":
+        raise ImageError(f"{name}: is in CMYK; convert it to RGB (with its colour profile) first")
+    if space in ("lab", "labs", "labq", "lch", "xyz", "yxy", "hsv"):
+        raise ImageError(f"{name}: is in the colour space {space.upper()}; convert it to RGB first")
+    if image.format in ("float", "double", "complex", "dpcomplex") or image.coding != "none":
+        raise ImageError(f"{name}: has floating-point (HDR) samples; tone-map it to 8 or 16 bit first")
+    if image.format not in ("uchar", "ushort"):
+        held = {"char": "signed 8-bit", "short": "signed 16-bit", "int": "signed 32-bit", "uint": "32-bit integer"}
+        raise ImageError(f"{name}: has {held.get(image.format, image.format)} samples; convert it to 8 or 16 bit first")
+    if not 1 <= image.bands <= 4:
+        raise ImageError(f"{name}: has {image.bands} channels; keep grey or RGB, with at most one alpha channel")
+    return image.bands, 8 if image.format == "uchar" else 16
+
+
+def _decode(encoded: EncodedSource, header: Header, image: Any) -> Picture:
+    warnings: list[str] = []
+    shape = (header.height, header.width, header.bands)
+    pixels = np.empty(shape, np.uint8 if header.depth == 8 else np.uint16)
+    try:
+        _fetch(image, _stored_view(pixels, header.orientation))
+    except vips().Error as error:
+        said = [line.strip() for line in str(error.detail or error).splitlines() if "Jpeg" in line]
+        if header.format != "jpeg" or not said or not all(_HARMLESS.search(line) for line in said):
+            raise damaged(header.source, reason(error)) from error
+        # Every complaint is harmless: decode again without counting them, still refusing what is truncated.
+        image = _load(encoded, "jpeg", "error")
+        try:
+            _fetch(image, _stored_view(pixels, header.orientation))
+        except vips().Error as second:
+            raise damaged(header.source, reason(second)) from second
+        warnings.append(f"{header.source}: the decoder tolerated a flaw ({reason(error)})")
+    picture = Picture(pixels, header, warnings=warnings)
+    picture.icc = _blob(image, "icc-profile-data")
+    exif = exif_from_tiff(encoded.pread) if header.format == "tiff" else _blob(image, "exif-data")
+    picture.exif = upright(exif)
+    if exif is not None and picture.exif is None:
+        warnings.append(f"{header.source}: its EXIF data is damaged and was dropped")
+    picture.xmp = upright_xmp(_blob(image, "xmp-data"))
+    # libvips states 1 pixel a millimetre where the file states nothing.
+    stated = (image.xres, image.yres) != (1.0, 1.0) and min(image.xres, image.yres) > 0
+    density = (image.xres, image.yres) if stated else exif_density(exif)
+    picture.density = density[::-1] if density and header.orientation >= 5 else density
+    return picture
+
+
+def _fetch(image: Any, target: NDArray[Any]) -> None:
+    """Decode `image` from top to bottom into `target` of shape (stored height, stored width, bands), any strides."""
+    height, width, bands = target.shape
+    region = vips().Region.new(image)
+    step = max(1, min(256, _STRIP_BYTES // (width * bands * target.itemsize)))
+    for top in range(0, height, step):
+        rows = min(step, height - top)
+        strip = np.frombuffer(region.fetch(0, top, width, rows), target.dtype)
+        target[top : top + rows] = strip.reshape(rows, width, bands)
+
+
+def _stored_view(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """A view of the upright `pixels` (H, W, C) in the row order of the file (EXIF 2.32, 4.6.4.A, Orientation).
+
+    Strips written into the view land turned and mirrored, so turning takes no second copy of the picture.
+    """
+    view = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    rows = -1 if orientation in (3, 4, 6, 7) else 1
+    columns = -1 if orientation in (2, 3, 7, 8) else 1
+    return view[::rows, ::columns]
+
+
+def _blob(image: Any, name: str) -> bytes | None:
+    return bytes(image.get(name)) if image.get_typeof(name) else None

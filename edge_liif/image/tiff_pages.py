@@ -1,0 +1,88 @@
+"""The structure of a TIFF file before decoding: how many pictures it holds, of what kind, in strips of what size."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from edge_liif.errors import ImageError
+from edge_liif.image.containers import damaged
+from edge_liif.image.source import EncodedSource
+from edge_liif.image.tiff_tags import Directory, Layout, integers, read_directory, read_layout
+
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 0x00FE, 0x0100, 0x0101, 0x0102, 0x0106
+_SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _DNG_VERSION = 0x0115, 0x0116, 0x0142, 0x0143, 0xC612
+_COMPRESSION, _SAMPLE_FORMAT = 0x0103, 0x0153
+_YCBCR, _LAB_KINDS, _JPEG_COMPRESSIONS, _FLOATING_POINT = 6, (8, 9, 10), (6, 7), 3
+_COLOUR_FILTER_ARRAY, _LINEAR_RAW, _LOG_L, _LOG_LUV = 32803, 34892, 32844, 32845
+_MOST_PAGES = 100
+# Small pictures in tiles of the usual sizes stay below this.
+_LEAST_STRIP_BOUND = 64 << 20
+
+
+@dataclass(frozen=True)
+class TiffInfo:
+    """strip_bytes: decoded size in bytes of one strip, or of one row of tiles."""
+
+    strip_bytes: int
+
+
+def scan_tiff(source: EncodedSource) -> TiffInfo:
+    """Follow the directories of a TIFF.
+
+    Raises ImageError for several pages (reduced-resolution copies and masks aside), camera raw files, HDR colour
+    encodings, Lab, uncompressed YCbCr, and directories that lie outside the file.
+    """
+    name = source.name
+    try:
+        layout, offset = read_layout(source.pread)
+        first, following = read_directory(source.pread, layout, offset)
+        pages = 1 + _further_pages(source, layout, offset, following)
+    except (ValueError, struct.error) as error:
+        raise damaged(name, str(error)) from error
+    photometric = (integers(first, layout, _PHOTOMETRIC) or [0])[0]
+    canon_raw = source.pread(8, 2) == b"CR"
+    # A raw file's first directory is often its thumbnail, which must not be taken for the photograph.
+    preview_first = (integers(first, layout, _SUBFILE) or [0])[0] & 1
+    if canon_raw or preview_first or _DNG_VERSION in first or photometric in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW):
+        raise ImageError(f"{name}: is a camera raw file; develop it to TIFF or PNG first")
+    if photometric in _LAB_KINDS:
+        raise ImageError(f"{name}: is in the colour space Lab; convert it to RGB first")
+    compression = (integers(first, layout, _COMPRESSION) or [1])[0]
+    if photometric == _YCBCR and compression not in _JPEG_COMPRESSIONS:
+        raise ImageError(f"{name}: is in YCbCr without JPEG compression; convert it to RGB first")
+    if photometric in (_LOG_L, _LOG_LUV) or _FLOATING_POINT in integers(first, layout, _SAMPLE_FORMAT):
+        raise ImageError(f"{name}: has floating-point (HDR) samples; tone-map it to 8 or 16 bit first")
+    if pages > 1:
+        raise ImageError(f"{name}: is a TIFF of {pages} pages; extract one of them")
+    strip, picture = _strip_bytes(first, layout)
+    if strip > 4 * picture + _LEAST_STRIP_BOUND:
+        raise damaged(name, "its tiles are far larger than the picture")
+    return TiffInfo(strip)
+
+
+def _further_pages(source: EncodedSource, layout: Layout, first: int, offset: int) -> int:
+    pages, seen = 0, {first}
+    while offset and offset not in seen and len(seen) <= _MOST_PAGES:
+        seen.add(offset)
+        fields, following = read_directory(source.pread, layout, offset)
+        # Bit 0: a smaller copy of another page; bit 2: a transparency mask.
+        if not (integers(fields, layout, _SUBFILE) or [0])[0] & 5:
+            pages += 1
+        offset = following
+    return pages
+
+
+def _strip_bytes(fields: Directory, layout: Layout) -> tuple[int, int]:
+    """Decoded bytes of one strip or one row of tiles, and of the whole picture."""
+
+    def first_of(tag: int, default: int) -> int:
+        return (integers(fields, layout, tag) or [default])[0]
+
+    width, height = first_of(_WIDTH, 0), first_of(_HEIGHT, 0)
+    pixel = first_of(_SAMPLES, 1) * max(8, max(integers(fields, layout, _BITS), default=8)) // 8
+    tile_width = first_of(_TILE_WIDTH, 0)
+    if tile_width:
+        across = -(-width // tile_width) * tile_width
+        return across * first_of(_TILE_HEIGHT, height) * pixel, width * height * pixel
+    return width * min(height, first_of(_ROWS, height)) * pixel, width * height * pixel

@@ -1,0 +1,277 @@
+"""One picture from file to file: read, plan, enlarge, write. Everything that was decided goes into the report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import ImageError, OutputError
+from .files import Input, Naming
+from .image.formats import Background, check_output, writer_peak_bytes
+from .image.picture import Header, Picture
+from .memory import peak_resident_bytes
+from .scale import Enlargement
+from .tiling.plan import Job, Plan
+from .tiling.run import Progress, RunLog
+from .upscaler import Upscaler
+
+DEFAULT_MAX_PIXELS = 500_000_000
+# `bleed_colour` makes distances and labels of the whole picture.
+_BLEED_BYTES = 9
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How results are written. strip: drop ICC, EXIF and XMP."""
+
+    overwrite: bool = False
+    resume: bool = False
+    quality: int = 95
+    lossless: bool = False
+    background: Background | None = None
+    strip: bool = False
+
+
+@dataclass
+class Report:
+    """What was done to one picture, or what would be; `to_dict` is the object that --json prints."""
+
+    input: str
+    output: str | None = None
+    status: str = "done"
+    error: str | None = None
+    input_size: tuple[int, int] | None = None
+    output_size: tuple[int, int] | None = None
+    bands: int | None = None
+    depth: int | None = None
+    format: str | None = None
+    scale: tuple[float, float] | None = None
+    model: str | None = None
+    model_sha256: str | None = None
+    engine: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    why: str | None = None
+    tile: tuple[int, int] | None = None
+    halo: int | None = None
+    exact_halo: int | None = None
+    tiles: int | None = None
+    memory_cap_bytes: int | None = None
+    predicted_peak_bytes: int | None = None
+    predicted_parts: dict[str, int] | None = None
+    peak_memory_bytes: int | None = None
+    peak_device_bytes: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @contextmanager
+    def stage(self, name: str):  # type: ignore[no-untyped-def]
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 4)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An input that has been looked at, and everything decided about it before any work."""
+
+    source: bytes | Path
+    header: Header
+    target: Path | None
+    format: str
+    plan: Plan
+    skip: bool
+
+
+def prepare(
+    item: Input,
+    upscaler: Upscaler,
+    enlargement: Enlargement,
+    naming: Naming,
+    write: WriteOptions,
+    max_pixels: int,
+    report: Report,
+    dry: bool = False,
+) -> Prepared:
+    """Probe, check everything that can be checked, and plan. Fills `report`. `dry` looks at no output file.
+
+    Raises ImageError, OutputError, UsageError, MemoryCapError, EngineError, before anything is written.
+    """
+    from .image.read import check_pixels, decode_peak_bytes, probe
+
+    source = _read_stdin(max_pixels) if item.path is None else item.path
+    with report.stage("read"):
+        header = probe(source, item.name)
+    check_pixels(header, max_pixels)
+    out_height, out_width = enlargement.output_size(header.height, header.width)
+    target, fmt = naming.result(item, header)
+    report.output = None if target is None else str(target)
+    report.input_size, report.output_size = (header.width, header.height), (out_width, out_height)
+    report.bands, report.depth, report.format = header.bands, header.depth, fmt
+    report.scale = (out_width / header.width, out_height / header.height)
+    if enlargement.size is not None and abs(report.scale[0] / report.scale[1] - 1) > 0.01:
+        report.warnings.append(
+            f"the size asked for changes the proportions (x{report.scale[0]:.3g} by x{report.scale[1]:.3g}); "
+            f"--size {out_width}x keeps them"
+        )
+    output = check_output(fmt, out_width, out_height, header.bands, header.depth, write.background)
+    skip = not dry and target is not None and _finished(target, item, (out_width, out_height), write, naming)
+    with report.stage("engine"):
+        choice = upscaler.choice(header.depth == 16)
+    spec = upscaler.network.spec
+    report.model, report.model_sha256 = spec.name, upscaler.network.sha256
+    engine = choice.engine
+    report.engine, report.device, report.precision, report.why = engine.name, engine.device, engine.precision, choice.why
+    bleeding = _BLEED_BYTES * header.pixels if header.has_alpha else 0
+    plan = upscaler.plan(
+        Job(
+            header.height,
+            header.width,
+            out_height,
+            out_width,
+            header.bands,
+            header.depth // 8,
+            input_bytes=header.array_bytes + header.held_bytes,
+            opening_bytes=max(decode_peak_bytes(header) - header.array_bytes - header.held_bytes, bleeding),
+            writer_bytes=writer_peak_bytes(
+                fmt, out_width, out_height, output.bands, output.depth, lossless=write.lossless
+            ),
+        )
+    )
+    report.tile, report.tiles = (plan.shape.width, plan.shape.height), plan.tiles
+    report.halo, report.exact_halo = plan.halo, spec.exact_halo
+    report.memory_cap_bytes = plan.memory_cap
+    report.predicted_peak_bytes, report.predicted_parts = plan.peak_bytes, plan.parts
+    return Prepared(source, header, target, fmt, plan, skip)
+
+
+def execute(
+    prepared: Prepared, upscaler: Upscaler, write: WriteOptions, max_pixels: int, report: Report, progress: Progress | None
+) -> None:
+    """Do what was prepared. The result appears under its name only when it is whole."""
+    from .image.write import RowWriter
+
+    if prepared.skip:
+        report.status = "skipped"
+        return
+    with report.stage("read"):
+        picture = _read(prepared, max_pixels)
+    report.warnings += picture.warnings
+    plan = prepared.plan
+    job = plan.job
+    metadata = (None, None, None) if write.strip else (picture.icc, picture.exif, picture.xmp)
+    log = RunLog()
+    with RowWriter(
+        sys.stdout.buffer if prepared.target is None else prepared.target,
+        prepared.format,
+        job.out_width,
+        job.out_height,
+        job.bands,
+        prepared.header.depth,
+        *metadata,
+        density=picture.density,
+        quality=write.quality,
+        lossless=write.lossless,
+        overwrite=write.overwrite,
+        background=write.background,
+    ) as writer:
+        rows = upscaler.rows(picture.pixels, plan, progress, log)
+        while True:
+            with report.stage("enlarge"):
+                band = next(rows, None)
+            if band is None:
+                break
+            with report.stage("write"):
+                writer.write(band)
+        with report.stage("write"):
+            writer.commit()
+        report.warnings += writer.warnings
+    report.tiles = log.tiles
+    report.warnings += log.warnings
+    report.peak_memory_bytes = peak_resident_bytes()
+    report.peak_device_bytes = upscaler.choice(job.sample_bytes == 2).engine.peak_device_bytes()
+    if plan.memory_cap is not None and (report.peak_memory_bytes or 0) > plan.memory_cap:
+        report.warnings.append(
+            f"peak memory {report.peak_memory_bytes} exceeded the cap {plan.memory_cap}; please report this"
+        )
+
+
+def run_one(
+    item: Input,
+    upscaler: Upscaler,
+    enlargement: Enlargement,
+    naming: Naming,
+    write: WriteOptions,
+    max_pixels: int,
+    progress: Progress | None = None,
+    decided: Callable[[Report], None] | None = None,
+) -> Report:
+    """`prepare` and `execute`; `decided(report)` is called in between. Errors are raised, not reported."""
+    report = Report(item.name)
+    prepared = prepare(item, upscaler, enlargement, naming, write, max_pixels, report)
+    if decided is not None and not prepared.skip:
+        decided(report)
+    execute(prepared, upscaler, write, max_pixels, report, progress)
+    return report
+
+
+def _finished(
+    target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming
+) -> bool:
+    """Whether --resume finds this result done already; else the target is checked (and its folder made)."""
+    from .image.part_file import check_target, remove_stale_parts
+    from .image.read import probe
+
+    naming.make_folder(target)
+    if item.path is not None and target.exists() and item.path.exists() and target.samefile(item.path):
+        raise OutputError(f"{target}: is the input itself; give another -o, the input is never overwritten")
+    remove_stale_parts(target)
+    if write.resume and target.exists():
+        try:
+            header = probe(target)
+        except ImageError as error:
+            raise OutputError(f"{target}: exists but is no picture; remove it or use --overwrite") from error
+        if (header.width, header.height) != size:
+            raise OutputError(
+                f"{target}: exists with {header.width}x{header.height} pixels, this run would make {size[0]}x{size[1]}; "
+                "remove it or use --overwrite"
+            )
+        return True
+    check_target(target, write.overwrite)
+    return False
+
+
+def _read(prepared: Prepared, max_pixels: int) -> Picture:
+    from .image.alpha import bleed_colour
+    from .image.read import read
+
+    try:
+        picture = read(prepared.source, prepared.header.source, max_pixels=max_pixels)
+        if picture.header != prepared.header:
+            raise ImageError(f"{prepared.header.source}: changed while it was being read; try again")
+        if picture.header.has_alpha:
+            colours = picture.header.bands - 1
+            alpha = picture.pixels[..., colours]
+            picture.pixels[..., :colours] = bleed_colour(picture.pixels[..., :colours], alpha)
+        return picture
+    except MemoryError as error:
+        raise ImageError(f"{prepared.header.source}: there is not enough memory to read this picture") from error
+
+
+def _read_stdin(max_pixels: int) -> bytes:
+    # A raw picture of max_pixels at 16 bits and four bands is the most that could be meant.
+    limit = max_pixels * 8 + 2**20
+    data = sys.stdin.buffer.read(limit + 1)
+    if len(data) > limit:
+        raise ImageError("standard input: more bytes than a picture of --max-pixels can have")
+    return data

@@ -1,0 +1,153 @@
+"""Networks on disk: our .safetensors (specification in the metadata), and conversion of the LIIF authors' .pth.
+
+Nothing is ever unpickled with code in it: a foreign .pth is read with torch's `weights_only=True` and converted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EngineError, ModelError
+from . import edsr, liif, rdn
+from .spec import ModelSpec
+from .zoo import sha256_of
+
+SPEC_KEY = "edge_liif_spec"
+# Not part of the network: the literal reference's answer on `selfcheck.picture()`, by which every engine on every
+# machine is judged without torch.
+KNOWN_ANSWER = "selfcheck.answer"
+_UNUSED = ("encoder.sub_mean.", "encoder.add_mean.")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A specification and its tensors: float32 arrays by name; `known_answer` (rows, columns, 3) if the file has one;
+    `sha256` of the file it came from, if any."""
+
+    spec: ModelSpec
+    tensors: Mapping[str, NDArray[np.float32]]
+    known_answer: NDArray[np.float32] | None = None
+    sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        expected = self.spec.tensor_shapes
+        missing = sorted(expected.keys() - self.tensors.keys())
+        extra = sorted(self.tensors.keys() - expected.keys())
+        if missing or extra:
+            what = f"lacks {missing[0]}" if missing else f"has {extra[0]} too much"
+            raise ModelError(f"model {self.spec.name}: {what}; specification and tensors don't belong together")
+        for name, shape in expected.items():
+            tensor = self.tensors[name]
+            if tensor.shape != shape:
+                raise ModelError(f"model {self.spec.name}: {name} is {tensor.shape}, its specification says {shape}")
+            if not np.isfinite(tensor).all():
+                raise ModelError(f"model {self.spec.name}: {name} holds numbers that are not finite; it is damaged")
+
+
+def random_network(spec: ModelSpec, seed: int = 0) -> Network:
+    """A network with random weights of the usual size (He), for tests and for speed, where values don't matter."""
+    generator = np.random.default_rng(seed)
+    tensors = {}
+    for name, shape in spec.tensor_shapes.items():
+        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 64
+        scale = np.sqrt(2 / fan_in) if len(shape) > 1 else 0.05
+        tensors[name] = (scale * generator.standard_normal(shape)).astype(np.float32)
+    return Network(spec, tensors)
+
+
+def load_network(path: Path, expected_sha256: str | None = None) -> Network:
+    """Read a .safetensors network. Raises ModelError if it is missing, damaged, not ours, or has another sha256."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix in {".pth", ".pt"}:
+        raise ModelError(f"{path}: convert it first with: edge-liif models import {path}")
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror or error})") from error
+    if expected_sha256 is not None and digest != expected_sha256:
+        raise ModelError(
+            f"{path}: its sha256 is {digest}, not {expected_sha256}; the file is damaged or has been replaced"
+        )
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            if SPEC_KEY not in metadata:
+                raise ModelError(f"{path}: a safetensors file, but no edge-liif model (no specification in it)")
+            spec = ModelSpec.from_json(metadata[SPEC_KEY])
+            names = list(file.keys())
+            # Shapes are compared before any tensor is read: a hostile header must not make us allocate.
+            for name in names:
+                if name != KNOWN_ANSWER and tuple(file.get_slice(name).get_shape()) != spec.tensor_shapes.get(name):
+                    raise ModelError(f"{path}: tensor {name} does not fit the model's specification")
+            tensors = {name: _as_float32(file.get_tensor(name), name) for name in names}
+    except (SafetensorError, ValueError, OSError, TypeError) as error:
+        raise ModelError(f"{path}: not a readable safetensors file ({str(error)[:120]})") from error
+    answer = tensors.pop(KNOWN_ANSWER, None)
+    return Network(spec, tensors, answer, digest)
+
+
+def save_network(network: Network, path: Path, dtype: type[np.floating] = np.float32) -> None:
+    """Write a network; float16 halves the file. The file appears under its name only when it is whole."""
+    from safetensors.numpy import save
+
+    tensors = {name: np.ascontiguousarray(t.astype(dtype)) for name, t in network.tensors.items()}
+    if network.known_answer is not None:
+        tensors[KNOWN_ANSWER] = np.ascontiguousarray(network.known_answer)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(save(tensors, {SPEC_KEY: network.spec.to_json()}))
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ModelError(f"{path}: can't be written ({error.strerror or error})") from error
+
+
+def read_liif_checkpoint(path: Path, name: str) -> Network:
+    """Read the LIIF authors' format `{'model': {'name': 'liif', 'args': ..., 'sd': tensors}}`, encoder RDN or EDSR.
+
+    Needs torch. Raises ModelError for anything else, a pickle that carries code included; EngineError without torch.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise EngineError("reading .pth files needs torch: pip install 'edge-liif[torch]'") from error
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch raises whatever its reader met: UnpicklingError, RuntimeError, EOFError, KeyError, zipfile errors ...
+        raise ModelError(
+            f"{path}: not a plain PyTorch checkpoint ({type(error).__name__}); files that carry code are refused"
+        ) from error
+    try:
+        state = content["model"]["sd"]
+        tensors = {key: value.to(torch.float32).numpy() for key, value in state.items() if not key.startswith(_UNUSED)}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: a checkpoint, but not LIIF's ({{'model': {{'sd': tensors}}}} expected)") from error
+    shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+    try:
+        encoder = rdn.detect(shapes) or edsr.detect(shapes)
+        if encoder is None:
+            raise ModelError("its encoder is neither RDN nor EDSR")
+        spec = ModelSpec(name, encoder, liif.detect(shapes, encoder.features), parent_sha256=sha256_of(path))
+        return Network(spec, tensors)
+    except (ModelError, IndexError) as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def with_spec(network: Network, **changes: object) -> Network:
+    """The same tensors under a changed specification."""
+    return replace(network, spec=replace(network.spec, **changes))  # type: ignore[arg-type]
+
+
+def _as_float32(tensor: NDArray, name: str) -> NDArray[np.float32]:
+    if tensor.dtype not in (np.float16, np.float32):
+        raise ModelError(f"tensor {name} is {tensor.dtype}; this version reads float16 and float32")
+    return tensor.astype(np.float32)

@@ -1,0 +1,124 @@
+"""What a network is: a small, versioned, immutable description that goes to and from JSON.
+
+A network is a `ModelSpec` and named tensors, nothing else. Every width is written out per layer, because pruned
+networks differ from layer to layer. Tensor names are those of the reference implementation (yinboc/liif), so that a
+converted file can be compared with its source line by line.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ..errors import ModelError
+from . import edsr, liif, rdn
+from .edsr import EDSRSpec
+from .liif import DecoderSpec
+from .rdn import RDNSpec
+
+SPEC_VERSION = 1
+EncoderSpec = RDNSpec | EDSRSpec
+# One entry per encoder kind: the spec class and the module that knows its layers.
+ENCODERS: dict[str, tuple[type, Any]] = {"rdn": (RDNSpec, rdn), "edsr": (EDSRSpec, edsr)}
+
+
+@dataclass(frozen=True)
+class HaloMeasurement:
+    """A halo smaller than the exact one, and what it was seen to cost.
+
+    pixels: LR pixels around a tile; max_error: largest difference from the untiled picture, as a share of full scale,
+    seen over `images`.
+    """
+
+    pixels: int
+    max_error: float
+    images: str
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything about a network but its numbers."""
+
+    name: str
+    encoder: EncoderSpec
+    decoder: DecoderSpec
+    halo: HaloMeasurement | None = None
+    licence: str = "unknown"
+    authors: str = "unknown"
+    source: str = ""
+    parent_sha256: str | None = None
+    compression: dict[str, Any] | None = None
+    version: int = field(default=SPEC_VERSION)
+
+    @property
+    def encoder_module(self) -> Any:
+        """The module with `forward`, `tensor_shapes`, `halo`, `describe` for this encoder kind."""
+        return ENCODERS[self.encoder.kind][1]
+
+    @property
+    def exact_halo(self) -> int:
+        """LR pixels around a tile that make it equal to the untiled picture: the encoder's radius, one for the
+        unfolded 3x3 features, one for the ensemble's neighbour."""
+        return int(self.encoder_module.radius(self.encoder)) + 2
+
+    @property
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every tensor of the network."""
+        return {
+            **self.encoder_module.tensor_shapes(self.encoder),
+            **liif.tensor_shapes(self.decoder, self.encoder.features),
+        }
+
+    @property
+    def parameters(self) -> int:
+        total = 0
+        for shape in self.tensor_shapes.values():
+            size = 1
+            for side in shape:
+                size *= side
+            total += size
+        return total
+
+    @property
+    def encoder_multiply_adds(self) -> int:
+        """Multiply-adds of the encoder per LR pixel."""
+        weights = self.encoder_module.tensor_shapes(self.encoder)
+        return sum(_product(shape) for name, shape in weights.items() if name.endswith(".weight"))
+
+    @property
+    def decoder_multiply_adds(self) -> tuple[int, int]:
+        """Multiply-adds of the exact fast decoder: (once per LR pixel, per evaluation)."""
+        return liif.multiply_adds(self.decoder, self.encoder.features)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+
+    def with_halo(self, halo: HaloMeasurement) -> ModelSpec:
+        return replace(self, halo=halo)
+
+    @staticmethod
+    def from_json(text: str) -> ModelSpec:
+        """Raises ModelError for anything that is not a complete, sane specification of a known version."""
+        try:
+            data = json.loads(text)
+            version = data["version"]
+            if version != SPEC_VERSION:
+                raise ModelError(f"model specification version {version!r} is not {SPEC_VERSION}; update edge-liif")
+            kind = data["encoder"]["kind"]
+            if kind not in ENCODERS:
+                raise ModelError(f"unknown encoder kind {kind!r}; this version knows {', '.join(ENCODERS)}")
+            data["encoder"] = ENCODERS[kind][0].from_dict(data["encoder"])
+            data["decoder"] = DecoderSpec.from_dict(data["decoder"])
+            if data.get("halo") is not None:
+                data["halo"] = HaloMeasurement(**data["halo"])
+            return ModelSpec(**data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"the model's specification can't be read ({error}); the file is damaged") from error
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    result = 1
+    for side in shape:
+        result *= side
+    return result

@@ -1,0 +1,166 @@
+"""From a memory cap to a tile: which tile, which blocks, and the peak they should reach.
+
+The peak is predicted from the engine's own facts (bytes per LR pixel of a window, per evaluation of a decoded block)
+and from what the pictures take. Among the tiles that fit, the one that computes the fewest window pixels wins, because
+the halo is computed again by every tile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..engine.base import MemoryFacts, TileShape
+from ..errors import MemoryCapError
+from ..geometry import axis_queries
+from .grid import Axis, balanced, cut_axis
+
+# A block of this many evaluations keeps its activations near the caches and the progress bar moving.
+BLOCK_EVALUATIONS = 16_384
+# Larger windows save little halo; this also bounds the time between two steps of the progress bar.
+LARGEST_CORE = 384
+SMALLEST_CORE = 16
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done, in numbers: picture sizes in pixels, output bands and bytes per sample; bytes that the input
+    and the writer hold all the time, and bytes that only opening the picture takes, before the first tile."""
+
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+    bands: int
+    sample_bytes: int
+    input_bytes: int = 0
+    opening_bytes: int = 0
+    writer_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tiles, blocks and predicted peak of one job. `parts` explains the prediction, in bytes."""
+
+    job: Job
+    halo: int
+    rows: Axis
+    columns: Axis
+    shape: TileShape
+    block_rows: int
+    parts: dict[str, int]
+    memory_cap: int | None
+
+    @property
+    def tiles(self) -> int:
+        return len(self.rows.segments) * len(self.columns.segments)
+
+    @property
+    def peak_bytes(self) -> int:
+        return sum(self.parts.values())
+
+    @property
+    def window_pixels(self) -> int:
+        """LR pixels that the encoder computes in all, halos included."""
+        return self.tiles * self.rows.window * self.columns.window
+
+    @property
+    def halo_overhead(self) -> float:
+        """Encoder work relative to the untiled picture, 1.0 = none."""
+        return self.window_pixels / (self.job.height * self.job.width)
+
+    @property
+    def evaluations(self) -> int:
+        """Decoder evaluations of the whole job, zero-weight ones skipped."""
+        job = self.job
+        return int(
+            evaluations_before(job.height, job.out_height)[-1] * evaluations_before(job.width, job.out_width)[-1]
+        )
+
+
+def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -> Plan:
+    """The best plan within the cap (bytes, None for no cap). Raises MemoryCapError that states the cap needed."""
+    best: Plan | None = None
+    smallest: Plan | None = None
+    for core in _core_candidates(job):
+        plan = plan_for_core(job, facts, halo, core, memory_cap)
+        if smallest is None or plan.peak_bytes < smallest.peak_bytes:
+            smallest = plan
+        if memory_cap is not None and plan.peak_bytes > memory_cap:
+            continue
+        # one per cent of halo is not worth a larger footprint
+        if best is None or plan.window_pixels < 0.99 * best.window_pixels:
+            best = plan
+    if best is None:
+        assert smallest is not None
+        needed = -(-smallest.peak_bytes // MIB)
+        raise MemoryCapError(
+            f"{job.width}x{job.height} to {job.out_width}x{job.out_height} does not fit into --memory "
+            f"{(memory_cap or 0) // MIB}MiB; the smallest that does is --memory {needed}MiB"
+        )
+    return best
+
+
+def plan_for_core(
+    job: Job, facts: MemoryFacts, halo: int, core: tuple[int, int], memory_cap: int | None = None
+) -> Plan:
+    """The plan for tiles of at most core = (rows, columns) LR pixels, whatever it takes."""
+    rows = cut_axis(job.height, job.out_height, core[0], halo)
+    columns = cut_axis(job.width, job.out_width, core[1], halo)
+    row_counts = evaluations_before(job.height, job.out_height)
+    column_counts = evaluations_before(job.width, job.out_width)
+    widest = max(int(column_counts[s.out_stop] - column_counts[s.out_start]) for s in columns.segments)
+    per_row = row_counts[-1] / job.out_height
+    block_rows = max(1, int(BLOCK_EVALUATIONS / (widest * per_row)))
+    tallest = 0
+    for segment in rows.segments:
+        for start, stop in balanced(segment.out_stop - segment.out_start, block_rows):
+            count = row_counts[segment.out_start + stop] - row_counts[segment.out_start + start]
+            tallest = max(tallest, int(count))
+    shape = TileShape(rows.window, columns.window, tallest, widest)
+    band_rows = max(s.out_stop - s.out_start for s in rows.segments)
+    pixel_bytes = job.bands * job.sample_bytes
+    parts = {
+        "engine": facts.base,
+        "tile": facts.lr_pixel * shape.height * shape.width,
+        "block": facts.evaluation * shape.rows * shape.columns,
+        "input": job.input_bytes,
+        # the band being filled, and the copies of it that wait for the encoder
+        "band": 3 * band_rows * job.out_width * pixel_bytes,
+        "writer": job.writer_bytes,
+    }
+    working = parts["tile"] + parts["block"] + parts["band"] + parts["writer"]
+    parts["opening"] = max(0, job.opening_bytes - working)
+    return Plan(job, halo, rows, columns, shape, block_rows, parts, memory_cap)
+
+
+def evaluations_before(size: int, out_size: int) -> np.ndarray:
+    """int64[out_size + 1]: evaluations along an axis before each output position."""
+    queries = axis_queries(size, out_size, 0, out_size)
+    needed = 1 + (queries.first != queries.second).astype(np.int64)
+    return np.concatenate([[0], np.cumsum(needed)])
+
+
+def shrunk(plan: Plan, core: tuple[int, int]) -> Plan:
+    """The same cuts, with window and block shapes for pieces of at most `core` (rows, columns) LR pixels of them."""
+    job = plan.job
+    rows = replace(plan.rows, window=min(job.height, core[0] + 2 * plan.halo))
+    columns = replace(plan.columns, window=min(job.width, core[1] + 2 * plan.halo))
+    # a piece of n cells holds at most ceil(n * scale) positions of two evaluations each
+    widest = 2 * -(-core[1] * job.out_width // job.width)
+    block_rows = max(1, BLOCK_EVALUATIONS // (2 * widest))
+    shape = TileShape(rows.window, columns.window, 2 * block_rows, widest)
+    return replace(plan, rows=rows, columns=columns, shape=shape, block_rows=block_rows)
+
+
+def _core_candidates(job: Job) -> list[tuple[int, int]]:
+    """Square and flat cores, largest first: a flat tile needs a shorter band of finished rows."""
+    sides = (LARGEST_CORE, 320, 256, 192, 160, 128, 96, 64, 48, 32, 24, SMALLEST_CORE)
+    candidates = []
+    for width in sides:
+        for height in (width, width // 2, width // 4):
+            if height >= SMALLEST_CORE:
+                candidates.append((min(height, job.height), min(width, job.width)))
+    return sorted(set(candidates), key=lambda c: -c[0] * c[1])

@@ -1,0 +1,162 @@
+"""Walk the tiles of a plan and give out finished rows, top to bottom.
+
+Memory that an engine could not get is answered by halving the tile and doing *that tile again*; nothing that a failed
+call left behind is ever used. Every block is checked for finite numbers before it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.base import Engine
+from ..errors import EngineError, OutOfMemory
+from ..geometry import Geometry, axis_queries, output_span
+from .grid import Segment, balanced
+from .plan import Plan, shrunk
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A part of the picture that goes through the network by itself: its colour, or its alpha.
+
+    window(row, column, height, width) gives that window of the LR picture, float32 (1, 3, height, width) in 0..1.
+    store(block) turns colours (rows, columns, 3) into output samples (rows, columns, n) for `bands` of the output.
+    constant: a window of one single value is not computed but filled with it (opaque or empty alpha).
+    """
+
+    window: Callable[[int, int, int, int], NDArray[np.float32]]
+    store: Callable[[NDArray[np.float32]], NDArray]
+    bands: slice
+    constant: bool = False
+
+
+@dataclass
+class RunLog:
+    """What happened: tiles made, and tiles that had to be split for lack of memory."""
+
+    tiles: int = 0
+    splits: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def render(
+    plan: Plan,
+    engine: Engine,
+    planes: list[Plane],
+    dtype: type[np.generic],
+    progress: Progress | None = None,
+    log: RunLog | None = None,
+) -> Iterator[NDArray]:
+    """Finished output rows (n, out_width, bands) in order. The array is reused: take what you need before the next.
+
+    Raises EngineError for a wrong result, OutOfMemory when even the smallest tile does not fit.
+    """
+    walker = _Walker(plan, engine, planes, progress, log if log is not None else RunLog())
+    tallest = max(s.out_stop - s.out_start for s in plan.rows.segments)
+    band = np.empty((tallest, plan.job.out_width, plan.job.bands), dtype)
+    for row in plan.rows.segments:
+        target = band[: row.out_stop - row.out_start]
+        for column in plan.columns.segments:
+            walker.tile(row, column, target[:, column.out_start : column.out_stop])
+        yield target
+
+
+class _Walker:
+    def __init__(
+        self, plan: Plan, engine: Engine, planes: list[Plane], progress: Progress | None, log: RunLog
+    ) -> None:
+        self.plan, self.engine, self.planes, self.progress, self.log = plan, engine, planes, progress, log
+        self.core = self._largest_core(plan)
+        self.done = 0
+        self.total = plan.job.out_height * plan.job.out_width * len(planes)
+        self._prepared = False
+
+    @staticmethod
+    def _largest_core(plan: Plan) -> tuple[int, int]:
+        return (
+            max(s.stop - s.start for s in plan.rows.segments),
+            max(s.stop - s.start for s in plan.columns.segments),
+        )
+
+    def tile(self, row: Segment, column: Segment, target: NDArray) -> None:
+        """Fill `target` (output rows and columns of this core), splitting the core as often as memory demands."""
+        height, width = row.stop - row.start, column.stop - column.start
+        if height > self.core[0] or width > self.core[1]:
+            self._in_parts(row, column, target)
+            return
+        done = self.done
+        try:
+            if not self._prepared:
+                self.engine.prepare(self.plan.shape)
+                self._prepared = True
+            for plane in self.planes:
+                self._plane(plane, row, column, target)
+            self.log.tiles += 1
+        except OutOfMemory:
+            if max(self.core) == 1:
+                raise
+            self.done = done
+            self._halve()
+            self.tile(row, column, target)
+
+    def _halve(self) -> None:
+        height, width = self.core
+        half = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
+        self.plan = shrunk(self.plan, half)
+        self.core = half
+        self._prepared = False
+        self.log.splits += 1
+        self.log.warnings.append(f"out of memory: tiles cut to {half[1]}x{half[0]}")
+
+    def _in_parts(self, row: Segment, column: Segment, target: NDArray) -> None:
+        for r in self._cut(row, self.core[0], vertical=True):
+            for c in self._cut(column, self.core[1], vertical=False):
+                rows = slice(r.out_start - row.out_start, r.out_stop - row.out_start)
+                columns = slice(c.out_start - column.out_start, c.out_stop - column.out_start)
+                if target[rows, columns].size:
+                    self.tile(r, c, target[rows, columns])
+
+    def _cut(self, segment: Segment, longest: int, vertical: bool) -> list[Segment]:
+        axis = self.plan.rows if vertical else self.plan.columns
+        pieces = []
+        for start, stop in balanced(segment.stop - segment.start, longest):
+            start, stop = segment.start + start, segment.start + stop
+            out = output_span(axis.size, axis.out_size, start, stop)
+            origin = min(max(start - self.plan.halo, 0), axis.size - axis.window)
+            pieces.append(Segment(start, stop, origin, *out))
+        return pieces
+
+    def _plane(self, plane: Plane, row: Segment, column: Segment, target: NDArray) -> None:
+        plan = self.plan
+        shape, job = plan.shape, plan.job
+        window = plane.window(row.origin, column.origin, shape.height, shape.width)
+        if plane.constant and window.min() == window.max():
+            target[..., plane.bands] = plane.store(np.full((1, 1, 3), window.flat[0], np.float32))
+            self._advance(target.shape[0] * target.shape[1])
+            return
+        hidden = self.engine.encode(window)
+        columns = axis_queries(job.width, job.out_width, column.out_start, column.out_stop, column.origin)
+        cell = (2 * job.height / job.out_height, 2 * job.width / job.out_width)
+        for start, stop in balanced(row.out_stop - row.out_start, plan.block_rows):
+            rows = axis_queries(
+                job.height, job.out_height, row.out_start + start, row.out_start + stop, row.origin
+            )
+            colour = self.engine.decode(hidden, Geometry(rows, columns, cell))
+            if not np.isfinite(colour).all():
+                raise EngineError(
+                    f"the {self.engine.name} engine in {self.engine.precision} gave numbers that are not finite; "
+                    "try --precision fp32 or another --engine"
+                )
+            target[start:stop, :, plane.bands] = plane.store(colour)
+            self._advance(colour.shape[0] * colour.shape[1])
+
+    def _advance(self, pixels: int) -> None:
+        self.done += pixels
+        if self.progress is not None:
+            self.progress(self.done, self.total)

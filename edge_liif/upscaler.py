@@ -1,0 +1,193 @@
+"""A loaded model that enlarges arrays: the middle of the house, between pictures and engines."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .engine.base import Engine
+from .engine.select import Choice, choose
+from .errors import UsageError
+from .model.checkpoint import Network, load_network
+from .model.zoo import default_model, resolve
+from .scale import enlargement
+from .tiling.plan import Job, Plan, make_plan
+from .tiling.run import Plane, Progress, RunLog, render
+
+_UNITS = {"": 1, "b": 1, "k": 2**10, "kib": 2**10, "m": 2**20, "mib": 2**20, "g": 2**30, "gib": 2**30}
+_UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+def parse_memory(text: str | int | None) -> int | None:
+    """Bytes of a memory cap: 1GiB, 512MiB, 1.5g, 800MB, or a number of bytes. None stays None."""
+    if text is None or isinstance(text, int):
+        return text
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
+    if match is None or match[2].lower() not in _UNITS:
+        raise UsageError(f"memory {text[:40]!r} is not an amount like 1GiB, 512MiB or 800MB")
+    amount = int(float(match[1]) * _UNITS[match[2].lower()])
+    if amount < 2**20:
+        raise UsageError(f"memory {text!r} is {amount} bytes, less than 1MiB; say the unit, like 1GiB")
+    return amount
+
+
+def parse_halo(text: str | int) -> str | int:
+    """`auto`, `exact`, or LR pixels."""
+    if isinstance(text, str) and text in {"auto", "exact"}:
+        return text
+    try:
+        pixels = int(text)
+    except ValueError:
+        pixels = -1
+    if not 0 <= pixels <= 4096:
+        raise UsageError(f"halo {text!r} is not auto, exact or a number of pixels of 0..4096")
+    return pixels
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to work. memory: cap in bytes or None; halo: auto, exact or LR pixels; threads: None for all."""
+
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+    memory: int | None = None
+    halo: str | int = "auto"
+    threads: int | None = None
+
+
+class Upscaler:
+    """A network, ready to enlarge. Make one with `edge_liif.load`; it may be called any number of times."""
+
+    def __init__(self, network: Network, settings: Settings) -> None:
+        self.network, self.settings = network, settings
+        if settings.threads is not None and settings.threads < 1:
+            raise UsageError(f"threads {settings.threads} is not possible; it must be at least 1")
+        self._choices: dict[bool, Choice] = {}
+
+    def __call__(
+        self,
+        image: NDArray,
+        scale: float | str | tuple[float, float] | None = None,
+        size: str | tuple[int | None, int | None] | None = None,
+        progress: Progress | None = None,
+    ) -> NDArray:
+        """Enlarge an array (H, W), (H, W, 1..4: grey, grey+alpha, RGB, RGBA) of uint8 or uint16.
+
+        scale: factor, or (x, y) factors; size: (width, height) in pixels. Returns the same kind of array, sides
+        round(scale * side). progress(done, total) is called with output pixels.
+        Raises ImageError for other arrays, UsageError for impossible scales, MemoryCapError, EngineError.
+        """
+        from .image.picture import Picture
+
+        picture = Picture.from_array(image)
+        pixels = picture.pixels
+        height, width, bands = pixels.shape
+        out_height, out_width = enlargement(scale, size).output_size(height, width)
+        plan = self.plan(
+            Job(height, width, out_height, out_width, bands, pixels.itemsize, 2 * pixels.nbytes)
+        )
+        result = np.empty((out_height, out_width, bands), pixels.dtype)
+        row = 0
+        for rows in self.rows(pixels, plan, progress):
+            result[row : row + len(rows)] = rows
+            row += len(rows)
+        return result.reshape(out_height, out_width, *image.shape[2:])
+
+    def enlarge_float(self, image: NDArray[np.uint8], out_size: tuple[int, int]) -> NDArray[np.float32]:
+        """Enlarge uint8 RGB (H, W, 3) to float32 (*out_size, 3) in 0..1, clamped and not rounded, for measurements."""
+        height, width, _ = image.shape
+        plan = self.plan(Job(height, width, *out_size, 3, 4, image.nbytes))
+        plane = Plane(window_reader(image, slice(0, 3)), lambda colour: colour.clip(0, 1), slice(0, 3))
+        engine = self.choice(False).engine
+        return np.concatenate([rows.copy() for rows in render(plan, engine, [plane], np.float32)])
+
+    def choice(self, sixteen_bit: bool) -> Choice:
+        """The engine for 8-bit or for 16-bit pictures, chosen once."""
+        if sixteen_bit not in self._choices:
+            s = self.settings
+            self._choices[sixteen_bit] = choose(
+                self.network, s.engine, s.precision, s.device, s.threads, exact_colours=sixteen_bit
+            )
+        return self._choices[sixteen_bit]
+
+    @property
+    def halo(self) -> int:
+        """LR pixels around each tile: what was measured for this model, or the exact halo where nothing was."""
+        asked = self.settings.halo
+        if isinstance(asked, int):
+            return min(asked, self.network.spec.exact_halo)
+        if asked == "auto" and self.network.spec.halo is not None:
+            return min(self.network.spec.halo.pixels, self.network.spec.exact_halo)
+        return self.network.spec.exact_halo
+
+    def plan(self, job: Job) -> Plan:
+        """Tiles for a job within the memory cap. Raises MemoryCapError."""
+        engine = self.choice(job.sample_bytes == 2).engine
+        return make_plan(job, engine.memory, self.halo, self.settings.memory)
+
+    def rows(
+        self, pixels: NDArray, plan: Plan, progress: Progress | None = None, log: RunLog | None = None
+    ) -> Iterator[NDArray]:
+        """Enlarged rows (n, width, bands) of `pixels` (H, W, bands), in order; the array is reused between them."""
+        engine = self.choice(pixels.itemsize == 2).engine
+        yield from render(plan, engine, _planes(pixels), pixels.dtype.type, progress, log)
+
+
+def load(
+    model: str | os.PathLike[str] | None = None,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    memory: str | int | None = None,
+    halo: str | int = "auto",
+    threads: int | None = None,
+) -> Upscaler:
+    """Load a model by name (`edge-liif models list`), by file, or the default one.
+
+    memory: cap for the whole process, "1GiB" or bytes; halo: "auto" (measured, below 1/255), "exact", or LR pixels.
+    Raises ModelError, UsageError.
+    """
+    resolved = resolve(str(model) if model is not None else default_model())
+    network = load_network(Path(resolved.path), resolved.sha256_expected)
+    settings = Settings(engine, precision, device, parse_memory(memory), parse_halo(halo), threads)
+    return Upscaler(network, settings)
+
+
+def _planes(pixels: NDArray) -> list[Plane]:
+    """Colour and alpha of a picture (H, W, 1..4), each to go through the network by itself."""
+    bands = pixels.shape[2]
+    colours = 3 if bands >= 3 else 1
+    top = np.iinfo(pixels.dtype).max
+
+    def store(block: NDArray[np.float32]) -> NDArray:
+        block = np.rint(block.clip(0, 1) * np.float32(top))
+        return block.astype(pixels.dtype)
+
+    def store_grey(block: NDArray[np.float32]) -> NDArray:
+        return store(block.mean(axis=2, keepdims=True))
+
+    planes = [Plane(window_reader(pixels, slice(0, colours)), store if colours == 3 else store_grey, slice(0, colours))]
+    if bands in (2, 4):
+        alpha = slice(colours, colours + 1)
+        planes.append(Plane(window_reader(pixels, alpha), store_grey, alpha, constant=True))
+    return planes
+
+
+def window_reader(pixels: NDArray, bands: slice):  # type: ignore[no-untyped-def]
+    """Windows of some bands of a picture as the network takes them; a single band is repeated three times."""
+    scale = np.float32(1 / np.iinfo(pixels.dtype).max)
+
+    def window(row: int, column: int, height: int, width: int) -> NDArray[np.float32]:
+        part = pixels[row : row + height, column : column + width, bands].transpose(2, 0, 1)
+        part = np.broadcast_to(part, (3, *part.shape[1:]))
+        return np.multiply(part, scale, dtype=np.float32)[None]
+
+    return window
