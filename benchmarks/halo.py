@@ -4,8 +4,8 @@
                               [--lr-scale 3] [--limit N] [--write PIXELS]
 
 LR pictures are the data's own divided by --lr-scale (PIL bicubic; 1 takes them as they are). Tiles of --side LR pixels
-are smaller than any the planner would take, so there are more seams than in use. --write stores the measured error of that
-halo in the model's file, which makes it the model's default.
+are smaller than any the planner would take, so there are more seams than in use. --write stores the measured error of
+that halo in the model's file, which makes it the model's default.
 """
 
 from __future__ import annotations

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import OutputError, UsageError
+from .errors import ImageError, OutputError, UsageError
 from .image.formats import FORMATS, format_for
-from .image.picture import Header
+from .image.sniff import SNIFF_BYTES, sniff
+from .image.source import printable
 from .scale import Enlargement
 
 # What a folder is searched for; a file named by itself is judged by its content alone.
 PICTURE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .tif .tiff .webp .gif .bmp .pnm .ppm .pgm .pbm".split()
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".pnm", ".ppm", ".pgm", ".pbm")
 )
 STREAM = "-"
 
@@ -28,47 +30,79 @@ class Input:
 
     @property
     def name(self) -> str:
+        """As it was given, for programs."""
         return "standard input" if self.path is None else str(self.path)
 
+    @property
+    def shown(self) -> str:
+        """The name on one line, for people."""
+        return printable(self.name)
 
-def collect(words: Iterable[str], recursive: bool) -> list[Input]:
+
+def collect(words: Iterable[str], recursive: bool, output: str | None = None) -> list[Input]:
     """Inputs in the order given: files, folders (their pictures, sorted), glob patterns, `-` for standard input.
 
-    A name that exists is never taken as a pattern. A file that does not exist stays in the list, so that it fails by
-    itself and the others are done. Raises UsageError when nothing is left to do or `-` is given twice.
+    A name that exists is never taken as a pattern; a file that comes twice is done once. A file that does not exist
+    stays in the list, so that it fails by itself and the others are done. Of a folder searched, the folder `output`
+    in it is left out: it holds results. Raises UsageError for an empty name, when nothing is left to do, or for `-`
+    beside anything else.
     """
     found: list[Input] = []
     for word in words:
         path = Path(word)
+        if not word:
+            raise UsageError("an input is an empty name (an unset variable?); name a picture, or . for this folder")
         if word == STREAM:
             found.append(Input(None))
-        elif path.is_dir():
-            found += _in_folder(path, recursive)
-        elif not path.exists() and glob.has_magic(word):
-            matches = sorted(glob.glob(word, recursive=True))
+        elif is_folder(path):
+            found += _in_folder(path, recursive, output)
+        elif not os.path.lexists(path) and glob.has_magic(word):
+            matches = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
             if not matches:
-                raise UsageError(f"{word}: no file matches this pattern")
+                raise UsageError(f"{printable(word)}: no file matches this pattern")
             for match in map(Path, matches):
-                found += _in_folder(match, recursive) if match.is_dir() and recursive else [Input(match)]
+                if not is_folder(match):
+                    found.append(Input(match))
+                elif recursive:
+                    found += _in_folder(match, recursive, output)
         else:
             found.append(Input(path))
-    found = list(dict.fromkeys(found))
-    if sum(item.path is None for item in found) and len(found) > 1:
-        raise UsageError("standard input (-) can't be mixed with other inputs")
-    if not found:
+    if len(found) > 1 and any(item.path is None for item in found):
+        raise UsageError("standard input (-) can be given once, and not with other inputs")
+    once: dict[str, Input] = {}
+    for item in found:
+        once.setdefault("" if item.path is None else _absolute(item.path), item)
+    if not once:
         raise UsageError("no pictures found; give files, folders with pictures, patterns, or - for standard input")
-    return found
+    return list(once.values())
 
 
-def _in_folder(folder: Path, recursive: bool) -> list[Input]:
-    entries = sorted(folder.rglob("*") if recursive else folder.iterdir())
-    pictures = [
-        p for p in entries if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".") and p.is_file()
-    ]
+def is_folder(path: str | Path) -> bool:
+    """Whether this is a folder; False, not an error, for names that no file can have."""
+    return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for names that are too long)
+
+
+def _in_folder(folder: Path, recursive: bool, output: str | None) -> list[Input]:
+    own = None if output is None or output == STREAM else Path(_absolute(output))
+    if own is not None and Path(_absolute(folder)).is_relative_to(own):
+        own = None  # the folder of results itself was named: it is meant
+    pictures: list[Path] = []
+
+    def unreadable(error: OSError) -> None:
+        # It stays in the list, so that it fails by itself and is not passed over in silence.
+        pictures.append(Path(error.filename))
+
+    for place, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        if own is not None and Path(_absolute(place)).is_relative_to(own):
+            folders.clear()
+            continue
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        pictures += [p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES and os.path.isfile(p)]  # noqa: PTH113
     if not pictures:
         hint = "" if recursive else " (--recursive looks into its folders)"
-        raise UsageError(f"{folder}: no pictures in this folder{hint}")
-    return [Input(p, p.relative_to(folder).parent) for p in pictures]
+        raise UsageError(f"{printable(str(folder))}: no pictures in this folder{hint}")
+    return [Input(path, path.relative_to(folder).parent) for path in sorted(pictures)]
 
 
 @dataclass(frozen=True)
@@ -81,41 +115,61 @@ class Naming:
     format: str | None = None
 
     def __post_init__(self) -> None:
+        if self.output is None:
+            return
+        shown = printable(self.output)
+        if not self.output:
+            raise UsageError("-o is an empty name (an unset variable?); give a file, a folder or -")
         if self.output == STREAM and self.many:
             raise UsageError("several results can't go to standard output; give -o FOLDER")
-        if self.many and self.output is not None and Path(self.output).is_file():
-            raise UsageError(f"{self.output}: is a file, but several inputs were given; give -o FOLDER")
+        if self.many and not self._is_folder_name and os.path.lexists(self.output):
+            raise UsageError(f"{shown}: is a file, but several inputs were given; give -o FOLDER")
+        if self.many and not self._is_folder_name and _known_format(self.output) is not None:
+            raise UsageError(f"{shown}: is the name of one file, but several inputs were given; give -o FOLDER")
+        named = None if self.output == STREAM or self._to_folder else _known_format(self.output)
+        if self.format is not None and named not in (None, format_for(None, self.format, None)):
+            raise UsageError(f"--format {self.format} contradicts the name {shown}; leave one of them out")
+
+    @property
+    def _is_folder_name(self) -> bool:
+        return self.output is not None and (self.output.endswith(("/", os.sep)) or is_folder(self.output))
 
     @property
     def _to_folder(self) -> bool:
-        return self.output is not None and (
-            self.many or self.output.endswith(("/", "\\")) or Path(self.output).is_dir()
-        )
+        return self.output is not None and (self.many or self._is_folder_name)
 
-    def result(self, item: Input, header: Header) -> tuple[Path | None, str]:
-        """(path or None for standard output, format) of an input's result.
+    def result(self, item: Input, input_format: str) -> tuple[Path | None, str]:
+        """(path or None for standard output, format) of an input's result; input_format: a `Header.format`.
 
         Without -o: `photo_x3.png` beside the input, in the input's own format where that can be written, else PNG;
         to a folder: the same name there; standard input goes to standard output unless -o says otherwise.
         """
+        own = input_format if input_format in FORMATS else "png"
         if self.output == STREAM or (self.output is None and item.path is None):
-            return None, format_for(None, self.format, header)
+            return None, self._format(own)
         if self.output is not None and not self._to_folder:
             path = Path(self.output)
-            if self.format is None and not path.suffix:
-                raise OutputError(f"{path}: has no extension; use {_suffixes()}, or say --format")
-            return path, format_for(path, self.format, header)
+            special = os.path.lexists(path) and not os.path.isfile(path)  # noqa: PTH113 (refused as what it is, not by name)
+            if self.format is None and not path.suffix and not special:
+                raise OutputError(f"{printable(self.output)}: has no extension; use {_suffixes()}, or say --format")
+            return path, self._format(own) if self.format is not None or special else format_for(path, None, None)
         name = item.path.name if item.path is not None else "picture"
-        fmt = format_for(None, self.format, header)
+        fmt = self._format(own)
         suffix = Path(name).suffix
         if suffix.lower() not in FORMATS[fmt].extensions:
             suffix = FORMATS[fmt].extensions[0]
         stem = Path(name).stem
         if self.output is None:
             assert item.path is not None
-            return item.path.with_name(f"{stem}_x{self.enlargement}{suffix}" if self.enlargement.factors else
-                                       f"{stem}_{self.enlargement}{suffix}"), fmt
+            return item.path.with_name(f"{stem}_{self.enlargement.tag}{suffix}"), fmt
         return Path(self.output) / item.inside / f"{stem}{suffix}", fmt
+
+    def _format(self, own: str) -> str:
+        return own if self.format is None else format_for(None, self.format, None)
+
+    def needs_folder(self, path: Path) -> bool:
+        """Whether `make_folder` has something to do for this result."""
+        return self._to_folder and not is_folder(path.parent)
 
     def make_folder(self, path: Path) -> None:
         """Create the output folder of a batch; a folder of a single named file must exist already."""
@@ -123,7 +177,57 @@ class Naming:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise OutputError(f"{path.parent}: can't be created ({error.strerror or error})") from error
+                reason = (error.strerror or str(error)).lower()
+                raise OutputError(f"{printable(str(path.parent))}: can't be created ({reason})") from error
+
+
+def settle(items: list[Input], naming: Naming) -> tuple[list[Input], list[Input]]:
+    """(inputs to do, inputs left out). Left out is what an earlier run made of another input, photo_x3.png beside
+    photo.png, so that running the same command again does not enlarge its own results.
+
+    Raises UsageError if two inputs would get the same result: one would overwrite the other.
+    """
+    if len(items) == 1:
+        return items, []
+    results = dict(_results(items, naming))
+    made = set(results.values()) if naming.output is None else set()
+    left_out = {item: None for item in items if item.path is not None and _absolute(item.path) in made}
+    todo = [item for item in items if item not in left_out]
+    taken: dict[str, Input] = {}
+    for item in todo:
+        result = results.get(item)
+        other = taken.setdefault(result, item) if result is not None else item
+        if other is not item:
+            raise UsageError(
+                f"{other.shown} and {item.shown} would both become {printable(str(result))}; "
+                "rename one, or run them apart into different folders"
+            )
+    return todo, list(left_out)
+
+
+def _results(items: list[Input], naming: Naming) -> Iterator[tuple[Input, str]]:
+    """Every input's result as an absolute path; inputs that can't be recognised will fail by themselves later."""
+    for item in items:
+        try:
+            if item.path is None or not os.path.isfile(item.path):  # noqa: PTH113
+                continue
+            with item.path.open("rb") as file:
+                target, _ = naming.result(item, sniff(file.read(SNIFF_BYTES), item.name))
+        except (OSError, ImageError):
+            continue
+        if target is not None:
+            yield item, _absolute(target)
+
+
+def _absolute(path: str | Path) -> str:
+    """Absolute and without `..`, but with links as they are: a link and its target are two names for results."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def _known_format(name: str) -> str | None:
+    """The format that the extension of `name` stands for, if it stands for one that is written."""
+    suffix = Path(name).suffix.lower()
+    return next((f.name for f in FORMATS.values() if suffix in f.extensions), None)
 
 
 def _suffixes() -> str:

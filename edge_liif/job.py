@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import os
+import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .errors import ImageError, OutputError
 from .files import Input, Naming
 from .image.formats import Background, check_output, writer_peak_bytes
 from .image.picture import Header, Picture
+from .image.source import printable
 from .memory import peak_resident_bytes
 from .scale import Enlargement
 from .tiling.plan import Job, Plan
@@ -69,11 +73,16 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
+    def fail(self, message: str) -> None:
+        """What was decided so far stays; nothing was written."""
+        self.status, self.error = "failed", message
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @contextmanager
-    def stage(self, name: str):  # type: ignore[no-untyped-def]
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the seconds of a stage."""
         start = time.perf_counter()
         try:
             yield
@@ -83,14 +92,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An input that has been looked at, and everything decided about it before any work."""
+    """An input that has been looked at, and everything decided about it before any work. plan: None if its result is
+    there already."""
 
     source: bytes | Path
     header: Header
     target: Path | None
     format: str
-    plan: Plan
-    skip: bool
+    plan: Plan | None
 
 
 def prepare(
@@ -109,12 +118,12 @@ def prepare(
     """
     from .image.read import check_pixels, decode_peak_bytes, probe
 
-    source = _read_stdin(max_pixels) if item.path is None else item.path
+    source = _source(item, max_pixels, upscaler.settings.memory)
     with report.stage("read"):
         header = probe(source, item.name)
     check_pixels(header, max_pixels)
     out_height, out_width = enlargement.output_size(header.height, header.width)
-    target, fmt = naming.result(item, header)
+    target, fmt = naming.result(item, header.format)
     report.output = None if target is None else str(target)
     report.input_size, report.output_size = (header.width, header.height), (out_width, out_height)
     report.bands, report.depth, report.format = header.bands, header.depth, fmt
@@ -125,13 +134,22 @@ def prepare(
             f"--size {out_width}x keeps them"
         )
     output = check_output(fmt, out_width, out_height, header.bands, header.depth, write.background)
-    skip = not dry and target is not None and _finished(target, item, (out_width, out_height), write, naming)
+    if not dry and target is not None and _finished(target, item, (out_width, out_height), write, naming):
+        report.status = "skipped"
+        return Prepared(source, header, target, fmt, None)
+    if dry:
+        report.warnings += output.warnings
     with report.stage("engine"):
         choice = upscaler.choice(header.depth == 16)
     spec = upscaler.network.spec
     report.model, report.model_sha256 = spec.name, upscaler.network.sha256
     engine = choice.engine
-    report.engine, report.device, report.precision, report.why = engine.name, engine.device, engine.precision, choice.why
+    report.engine, report.device, report.precision, report.why = (
+        engine.name,
+        engine.device,
+        engine.precision,
+        choice.why,
+    )
     bleeding = _BLEED_BYTES * header.pixels if header.has_alpha else 0
     plan = upscaler.plan(
         Job(
@@ -152,18 +170,25 @@ def prepare(
     report.halo, report.exact_halo = plan.halo, spec.exact_halo
     report.memory_cap_bytes = plan.memory_cap
     report.predicted_peak_bytes, report.predicted_parts = plan.peak_bytes, plan.parts
-    return Prepared(source, header, target, fmt, plan, skip)
+    return Prepared(source, header, target, fmt, plan)
 
 
 def execute(
-    prepared: Prepared, upscaler: Upscaler, write: WriteOptions, max_pixels: int, report: Report, progress: Progress | None
+    prepared: Prepared,
+    upscaler: Upscaler,
+    naming: Naming,
+    write: WriteOptions,
+    max_pixels: int,
+    report: Report,
+    progress: Progress | None,
 ) -> None:
     """Do what was prepared. The result appears under its name only when it is whole."""
     from .image.write import RowWriter
 
-    if prepared.skip:
-        report.status = "skipped"
+    if prepared.plan is None:
         return
+    if prepared.target is not None:
+        naming.make_folder(prepared.target)
     with report.stage("read"):
         picture = _read(prepared, max_pixels)
     report.warnings += picture.warnings
@@ -213,42 +238,47 @@ def run_one(
     naming: Naming,
     write: WriteOptions,
     max_pixels: int,
+    report: Report,
     progress: Progress | None = None,
     decided: Callable[[Report], None] | None = None,
-) -> Report:
+) -> None:
     """`prepare` and `execute`; `decided(report)` is called in between. Errors are raised, not reported."""
-    report = Report(item.name)
     prepared = prepare(item, upscaler, enlargement, naming, write, max_pixels, report)
-    if decided is not None and not prepared.skip:
+    if decided is not None and prepared.plan is not None:
         decided(report)
-    execute(prepared, upscaler, write, max_pixels, report, progress)
-    return report
+    execute(prepared, upscaler, naming, write, max_pixels, report, progress)
 
 
-def _finished(
-    target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming
-) -> bool:
-    """Whether --resume finds this result done already; else the target is checked (and its folder made)."""
+def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming) -> bool:
+    """Whether --resume finds this result done already; else the target is checked, as far as its folder is there."""
     from .image.part_file import check_target, remove_stale_parts
     from .image.read import probe
 
-    naming.make_folder(target)
-    if item.path is not None and target.exists() and item.path.exists() and target.samefile(item.path):
-        raise OutputError(f"{target}: is the input itself; give another -o, the input is never overwritten")
+    shown = printable(str(target))
+    if item.path is not None and _same_file(target, item.path):
+        raise OutputError(f"{shown}: is the input itself; give another -o, the input is never overwritten")
     remove_stale_parts(target)
-    if write.resume and target.exists():
+    if write.resume and os.path.isfile(target):  # noqa: PTH113 (Path.is_file raises for names that are too long)
         try:
             header = probe(target)
         except ImageError as error:
-            raise OutputError(f"{target}: exists but is no picture; remove it or use --overwrite") from error
+            raise OutputError(f"{shown}: exists but is no picture; remove it or use --overwrite") from error
         if (header.width, header.height) != size:
             raise OutputError(
-                f"{target}: exists with {header.width}x{header.height} pixels, this run would make {size[0]}x{size[1]}; "
+                f"{shown}: exists with {header.width}x{header.height} pixels, this run would make {size[0]}x{size[1]}; "
                 "remove it or use --overwrite"
             )
         return True
-    check_target(target, write.overwrite)
+    if not naming.needs_folder(target):
+        check_target(target, write.overwrite)
     return False
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _read(prepared: Prepared, max_pixels: int) -> Picture:
@@ -268,10 +298,33 @@ def _read(prepared: Prepared, max_pixels: int) -> Picture:
         raise ImageError(f"{prepared.header.source}: there is not enough memory to read this picture") from error
 
 
-def _read_stdin(max_pixels: int) -> bytes:
+def _source(item: Input, max_pixels: int, memory_cap: int | None) -> bytes | Path:
+    """The path of a file; the bytes of what can be read only once: standard input and named pipes."""
+    if item.path is None:
+        return _drain(sys.stdin.buffer, item.shown, max_pixels, memory_cap)
+    try:
+        if not stat.S_ISFIFO(item.path.stat().st_mode):
+            return item.path
+        with item.path.open("rb") as pipe:
+            return _drain(pipe, item.shown, max_pixels, memory_cap)
+    except OSError:
+        return item.path  # `probe` says what is wrong with it
+
+
+def _drain(stream: BinaryIO, shown: str, max_pixels: int, memory_cap: int | None) -> bytes:
     # A raw picture of max_pixels at 16 bits and four bands is the most that could be meant.
     limit = max_pixels * 8 + 2**20
-    data = sys.stdin.buffer.read(limit + 1)
-    if len(data) > limit:
-        raise ImageError("standard input: more bytes than a picture of --max-pixels can have")
-    return data
+    option = "--max-pixels"
+    if memory_cap is not None and memory_cap < limit:
+        limit, option = memory_cap, "--memory"
+    data = io.BytesIO()
+    try:
+        while block := stream.read(1 << 20):
+            data.write(block)
+            if data.tell() > limit:
+                raise ImageError(
+                    f"{shown}: more bytes than {option} allows; save it to a file first, or raise {option}"
+                )
+    except OSError as error:
+        raise ImageError(f"{shown}: can't be read ({(error.strerror or str(error)).lower()})") from error
+    return data.getvalue()

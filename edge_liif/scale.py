@@ -44,12 +44,17 @@ class Enlargement:
             )
         return out_height, out_width
 
-    def __str__(self) -> str:
+    @property
+    def tag(self) -> str:
+        """What names of results end in: x3, x1.7, x2x3, 1920x1080, w1920, h1080."""
         if self.factors is not None:
             x, y = (f"{f:g}" for f in self.factors)
-            return x if x == y else f"{x}x{y}"
+            return f"x{x}" if x == y else f"x{x}x{y}"
         assert self.size is not None
-        return "x".join("" if side is None else str(side) for side in self.size)
+        width, height = self.size
+        if width is None or height is None:
+            return f"h{height}" if width is None else f"w{width}"
+        return f"{width}x{height}"
 
 
 def enlargement(
@@ -73,7 +78,8 @@ def _factors(scale: float | str | tuple[float, float]) -> tuple[float, float]:
         if isinstance(scale, str):
             parts = [float(part) for part in re.split(r"[xX×]", scale.strip())]
         elif isinstance(scale, tuple):
-            parts = [float(part) for part in scale]
+            x, y = scale
+            parts = [float(x), float(y)]
         else:
             parts = [float(scale)]
         x, y = parts * 2 if len(parts) == 1 else parts
@@ -98,6 +104,6 @@ def _size(size: str | tuple[int | None, int | None]) -> tuple[int | None, int | 
             width, height = (None if side is None else int(side) for side in size)
     except (ValueError, TypeError):
         raise UsageError(f"size {str(size)[:40]!r} is not WIDTHxHEIGHT, like 1920x1080, 1920x or x1080") from None
-    if width is None and height is None or any(side is not None and side < 1 for side in (width, height)):
+    if (width is None and height is None) or any(side is not None and side < 1 for side in (width, height)):
         raise UsageError(f"size {str(size)[:40]!r} has a side that is not a number of pixels of at least 1")
     return width, height

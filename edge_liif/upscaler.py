@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine.base import Engine
 from .engine.select import Choice, choose
 from .errors import UsageError
 from .model.checkpoint import Network, load_network
@@ -90,9 +89,7 @@ class Upscaler:
         pixels = picture.pixels
         height, width, bands = pixels.shape
         out_height, out_width = enlargement(scale, size).output_size(height, width)
-        plan = self.plan(
-            Job(height, width, out_height, out_width, bands, pixels.itemsize, 2 * pixels.nbytes)
-        )
+        plan = self.plan(Job(height, width, out_height, out_width, bands, pixels.itemsize, 2 * pixels.nbytes))
         result = np.empty((out_height, out_width, bands), pixels.dtype)
         row = 0
         for rows in self.rows(pixels, plan, progress):
@@ -174,7 +171,14 @@ def _planes(pixels: NDArray) -> list[Plane]:
     def store_grey(block: NDArray[np.float32]) -> NDArray:
         return store(block.mean(axis=2, keepdims=True))
 
-    planes = [Plane(window_reader(pixels, slice(0, colours)), store if colours == 3 else store_grey, slice(0, colours))]
+    colour = pixels
+    if bands in (2, 4):
+        from .image.alpha import bleed_colour
+
+        # What lies under full transparency is arbitrary, often black; enlarged with its neighbours it would darken
+        # the rim of everything visible.
+        colour = bleed_colour(pixels[..., :colours], pixels[..., colours])
+    planes = [Plane(window_reader(colour, slice(0, colours)), store if colours == 3 else store_grey, slice(0, colours))]
     if bands in (2, 4):
         alpha = slice(colours, colours + 1)
         planes.append(Plane(window_reader(pixels, alpha), store_grey, alpha, constant=True))

@@ -1,6 +1,6 @@
 """Write the size and sha256 of every bundled model into models.toml, after a weights file was replaced.
 
-    python weights/refresh_manifest.py
+python weights/refresh_manifest.py
 """
 
 import hashlib

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 import typer
 
 from ..errors import EdgeLiifError
 from . import doctor, evaluate, models, run
-from .console import complain
+from .console import complain, flush_or_drop, say, silence_stdout, standard_output
 
 app = typer.Typer(
     name="edge-liif",
@@ -48,20 +49,60 @@ def _root(
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    # A second signal would interrupt the tidying up that the first one started: impatience, or one sent to the process
+    # and to its group.
+    now = time.monotonic()
+    if now - _interrupt.last > 3:  # type: ignore[attr-defined]
+        _interrupt.last = now  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+
+def _catch_signals() -> None:
+    """Ctrl-C, `kill` and a closed terminal all end as KeyboardInterrupt; ignored signals (nohup) stay so."""
+    _interrupt.last = float("-inf")  # type: ignore[attr-defined]
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def _open_standard_streams() -> None:
+    """Give a process that was started with closed streams ones that are empty, full and silent.
+
+    Otherwise Python sets them to None, and the next file opened, a picture perhaps, gets descriptor 1 or 2.
+    """
+    for fd, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # a stdout that can only be read fails when something is written to it, as it should
+            os.dup2(os.open(os.devnull, mode), fd)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; always ends by SystemExit."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_status(arguments))
+    _open_standard_streams()
+    _catch_signals()
+    status = _status(arguments)
+    if status == 130:
+        # All is tidied up; another Ctrl-C while the interpreter ends would only change the exit status.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(status)
 
 
 def _status(arguments: list[str] | None) -> int:
     try:
-        status = app(args=arguments, prog_name="edge-liif", standalone_mode=False)
-        sys.stdout.flush()
-        return status if isinstance(status, int) else 0
+        with standard_output():
+            status = app(args=arguments, prog_name="edge-liif", standalone_mode=False)
+            status = status if isinstance(status, int) else 0
+            if status == 130:  # typer turns an interruption into this number
+                raise KeyboardInterrupt
+            if status:
+                flush_or_drop()  # its failure has been told already
+        return status
     except EdgeLiifError as error:
         complain(str(error))
         return error.exit_status
@@ -69,15 +110,16 @@ def _status(arguments: list[str] | None) -> int:
         complain("interrupted; nothing half-written was left")
         return 130
     except BrokenPipeError:
-        # the reader of our output has gone; say nothing, and let nothing else be flushed into it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence_stdout()  # the reader of our output has gone; say nothing
         return 1
     except Exception as error:
         # typer's own usage errors; its exception classes moved between releases, what they can do did not
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-            message = error.format_message().strip().rstrip(".")
-            if message:
-                complain(f"{message}; see edge-liif --help")
+            if error.format_message().startswith("Usage:"):
+                say(error.format_message())  # called without a command: its help
+                return int(error.exit_code)
+            where = getattr(getattr(error, "ctx", None), "command_path", "edge-liif")
+            complain(f"{error.format_message().strip().rstrip('.')}; see {where} --help")
             return int(error.exit_code)
         if os.environ.get("EDGE_LIIF_DEBUG"):
             raise

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from ..errors import OutputError
 
 Update = Callable[[int, int], None]
 
 
 def complain(message: str) -> None:
     """One line on stderr, however long or odd the message is."""
-    print(f"edge-liif: {' '.join(message.split())}", file=sys.stderr)
+    say(f"edge-liif: {' '.join(message.split())}")
 
 
 def say(message: str) -> None:
-    """A line of the log, on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """A line of the log, on stderr. Nobody reading it is no reason to stop the work."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """Printing to stdout in here raises OutputError when it can't take it (full disk, closed)."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence_stdout()
+        raise OutputError(f"standard output: can't be written ({(error.strerror or str(error)).lower()})") from error
+
+
+def flush_or_drop() -> None:
+    """Write what waits for stdout; where that can't be, forget it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence_stdout()
+
+
+def silence_stdout() -> None:
+    """Send what is still waiting to go to stdout nowhere, so that the interpreter's end doesn't try it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def amount(size: float | None) -> str:
@@ -44,6 +74,7 @@ def progress_bar(label: str, shown: bool, unit: str = "") -> Iterator[Update | N
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=False,
     )
     with bar:
         task = bar.add_task(escape(label), total=None)

@@ -21,17 +21,19 @@ def doctor(
     """Versions, CPU features, and a self-check of every engine and precision on one tile."""
     from ..engine.select import TIMED_SCALE, TIMED_SIDE, candidates, check
     from ..evaluate.environment import cpu_model
-    from ..model.zoo import cache_home, default_model, models_home, resolve
     from ..model.checkpoint import load_network
+    from ..model.zoo import cache_home, default_model, models_home, resolve
 
     resolved = resolve(model or default_model())
     network = load_network(resolved.path, resolved.sha256_expected)
     options = list(dict.fromkeys(candidates("openvino") + candidates("torch")))
     checks = [check(network, *option, threads, cache=False) for option in options]
+    features = [flag for flag in _FLAGS if flag in _cpu_flags()]
+    packages = {name: _version(name) for name in _PACKAGES}
     facts = {
         "cpu": cpu_model(),
-        "features": [flag for flag in _FLAGS if flag in _cpu_flags()],
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "features": features,
+        "packages": packages,
         "models_folder": str(models_home()),
         "cache_folder": str(cache_home()),
         "model": network.spec.name,
@@ -40,8 +42,8 @@ def doctor(
     if json_output:
         print(json.dumps(facts, indent=2))
         return int(not any(c.passed for c in checks))
-    print(f"CPU       {facts['cpu']} ({', '.join(facts['features']) or 'no known features'})")
-    for name, version in facts["packages"].items():
+    print(f"CPU       {facts['cpu']} ({', '.join(features) or 'no known features'})")
+    for name, version in packages.items():
         print(f"{name:24} {version or 'not installed'}")
     print(f"models in {facts['models_folder']}, caches in {facts['cache_folder']}")
     print(f"\nself-check with {network.spec.name}: error against the stored fp32 answer, seconds for a")

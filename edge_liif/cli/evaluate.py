@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -15,10 +16,12 @@ from .run import Device, Engine, Halo, Precision, Threads, check_choice
 
 
 def evaluate(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Model names or .safetensors files.")],
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="Model names or .safetensors files.")],
     data: Annotated[list[Path], typer.Option(help="Folder of pictures, or folder of such folders; may be repeated.")],
     scale: Annotated[str, typer.Option(help="Scales, comma-separated: 2,3,4.")] = "2,3,4",
-    downsample: Annotated[str, typer.Option(help="How LR is made: pil or matlab bicubic (x6 and up: always pil).")] = "pil",
+    downsample: Annotated[
+        str, typer.Option(help="How LR is made: pil or matlab bicubic (x6 and up: always pil).")
+    ] = "pil",
     engine: Engine = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -29,12 +32,14 @@ def evaluate(
 ) -> None:
     """Measure quality: PSNR-Y and SSIM against the originals, mean over the pictures of each set."""
     check_choice(engine=engine, device=device, precision=precision)
-    if downsample not in {"pil", "matlab"}:
+    if downsample not in ("pil", "matlab"):
         raise UsageError(f"--downsample {downsample!r} is not pil or matlab")
     try:
         scales = [float(s) for s in scale.split(",")]
     except ValueError:
-        raise UsageError(f"--scale {scale!r} is not a list of numbers like 2,3,4") from None
+        scales = [math.nan]
+    if not all(1 < s <= 100 for s in scales):
+        raise UsageError(f"--scale {scale!r} is not a list of numbers above 1 and up to 100, like 2,3,4")
 
     from ..evaluate import environment_facts, find_datasets, to_json, to_markdown
     from ..evaluate import evaluate as measure
@@ -57,7 +62,7 @@ def evaluate(
             enlargers,
             datasets,
             scales,
-            downsample=downsample,
+            downsample="matlab" if downsample == "matlab" else "pil",
             progress=None if bar is None else lambda done, total, label: bar(done, total),
             limit=limit,
         )

@@ -46,13 +46,13 @@ def show(name: Annotated[str, typer.Argument(help="Model name or .safetensors fi
     """What goes in, what each stage does, what comes out, and on whose work it rests."""
     from ..explain import explain_model
     from ..model.checkpoint import load_network
-    from ..model.zoo import load_manifest, resolve
+    from ..model.zoo import home_path, load_manifest, resolve
 
     try:
         resolved = resolve(name)
     except ModelError:
         entry = load_manifest().get(name)
-        if entry is None:
+        if entry is None or entry.bundled or home_path(name).exists():
             raise
         print(f"{entry.name}: {entry.title}\n  {entry.summary}\n  weights  {', '.join(entry.authors)}; {entry.licence}")
         print(f"  not on this machine; fetch it with: edge-liif models fetch {name}")
@@ -65,7 +65,9 @@ def show(name: Annotated[str, typer.Argument(help="Model name or .safetensors fi
 @app.command()
 def fetch(
     name: Annotated[str, typer.Argument(help="A model of the manifest that is not bundled.")],
-    url: Annotated[str | None, typer.Option(help="Take the file from here instead; its sha256 must still match.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Take the file from here instead; its sha256 must still match.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
 ) -> None:
     """Download a model from its authors' links, verify its sha256 and convert it. Resumes where it was interrupted."""
@@ -124,7 +126,9 @@ def verify(
 def import_model(
     file: Annotated[Path, typer.Argument(help="A LIIF checkpoint (.pth), encoder RDN or EDSR-baseline.")],
     name: Annotated[str | None, typer.Option(help="Name to give it; the file's stem by default.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", help="Write this file instead of adding it to your models.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", help="Write this file instead of adding it to your models.")
+    ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store float16: half the size.")] = False,
     licence: Annotated[str, typer.Option(help="Licence of the weights (SPDX), kept in the file.")] = "unknown",
     authors: Annotated[str, typer.Option(help="Who made the weights, kept in the file.")] = "unknown",
@@ -144,10 +148,21 @@ def import_model(
     if target.exists() and not overwrite:
         raise UsageError(f"{target}: exists; use --overwrite or another --name")
     if output is None:
-        models_home().mkdir(parents=True, exist_ok=True)
+        _make_folder(models_home())
     network = convert_checkpoint(file, target, name, half=half, licence=licence, authors=authors)
     if output is None:
         parent = network.spec.parent_sha256
-        write_record(target, sha256=sha256_of(target), source_url=None, source_sha256=parent)
+        try:
+            write_record(target, sha256=sha256_of(target), source_url=None, source_sha256=parent)
+        except OSError as error:
+            raise ModelError(f"{target}: its record can't be written ({error.strerror or error})") from error
     say(f"{network.spec.parameters:,} parameters, {network.spec.encoder.kind} encoder")
     print(f"{name}: {target}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ModelError(f"{folder}: can't be created ({reason}); set EDGE_LIIF_HOME to a folder of yours") from error

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import EdgeLiifError, UsageError
-from ..files import STREAM, Input, Naming, collect
+from ..files import PICTURE_SUFFIXES, STREAM, Input, Naming, collect, is_folder, settle
+from ..image.source import printable
 from ..job import DEFAULT_MAX_PIXELS, Report, WriteOptions, prepare, run_one
 from ..scale import Enlargement, enlargement
-from .console import amount, complain, progress_bar, say
+from .console import amount, complain, progress_bar, say, standard_output
 
-Inputs = Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders, patterns, or - for stdin.")]
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, patterns, or - for stdin.")]
 Output = Annotated[str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")]
 Scale = Annotated[str | None, typer.Option(help="Factor: 3, 1.7, or 2x3 (horizontal x vertical).")]
 Size = Annotated[str | None, typer.Option(help="Size in pixels: 1920x1080, 1920x or x1080.")]
@@ -29,7 +32,7 @@ Halo = Annotated[str, typer.Option(help="auto (measured, below 1/255), exact, or
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all by default.")]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")]
 Format = Annotated[str | None, typer.Option(help="png, jpeg, tiff or webp; by default as the output's name says.")]
-MaxPixels = Annotated[int, typer.Option(help="Refuse inputs with more pixels than this.")]
+MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse inputs with more pixels than this.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per input on stdout.")]
 Background = Annotated[str | None, typer.Option(help="Colour to put under transparency, e.g. '#ffffff'.")]
 Lossless = Annotated[bool, typer.Option("--lossless", help="Lossless WebP.")]
@@ -79,18 +82,17 @@ def run(
     check_choice(engine=engine, device=device, precision=precision)
     if resume and overwrite:
         raise UsageError("--resume keeps finished results and --overwrite replaces them; give one of them")
-    enlarge, items, naming = _task(inputs, scale, size, output, recursive, format)
-    if json_output and (output == STREAM or (items[0].path is None and output is None)):
-        raise UsageError("--json and the picture can't both go to stdout; give -o FILE")
-    if (output == STREAM or (items[0].path is None and output is None)) and sys.stdout.isatty():
-        raise UsageError("the picture would go to the terminal; redirect stdout or give -o FILE")
+    enlarge, items, naming = _task(inputs, scale, size, output, recursive, format, quiet)
+    if output == STREAM or (items[0].path is None and output is None):
+        if json_output:
+            raise UsageError("--json and the picture can't both go to stdout; give -o FILE")
+        if sys.stdout.isatty():
+            raise UsageError("the picture would go to the terminal; redirect stdout or give -o FILE")
     write = WriteOptions(overwrite, resume, quality, lossless, _colour(background), strip)
 
     from ..upscaler import load
 
-    upscaler = load(
-        model, engine=engine, precision=precision, device=device, memory=memory, halo=halo, threads=threads
-    )
+    upscaler = load(model, engine=engine, precision=precision, device=device, memory=memory, halo=halo, threads=threads)
     failed = 0
     for number, item in enumerate(items, 1):
         count = f"[{number}/{len(items)}] " if len(items) > 1 else ""
@@ -99,29 +101,24 @@ def run(
             if not quiet:
                 say(count + _summary(report))
 
+        report = Report(item.name)
         try:
-            with progress_bar(f"{count}{item.name}", not quiet) as progress:
-                report = run_one(item, upscaler, enlarge, naming, write, max_pixels, progress, decided)
+            with progress_bar(f"{count}{item.shown}", not quiet) as progress:
+                run_one(item, upscaler, enlarge, naming, write, max_pixels, report, progress, decided)
             if not quiet:
                 for warning in report.warnings:
                     say(f"  warning: {warning}")
-                say(f"  {_outcome(report)}")
-        except (EdgeLiifError, Exception) as error:
-            if isinstance(error, EdgeLiifError):
-                message = str(error)
-            elif os.environ.get("EDGE_LIIF_DEBUG"):
-                raise
-            else:
-                message = f"internal error ({type(error).__name__}: {error}); please report it"
-            if item.name not in message and item.path is not None:
-                message = f"{item.name}: {message}"
+                say(_outcome(report, count))
+        except Exception as error:
+            message = _failure(item, error)
             complain(message)
             failed += 1
-            report = Report(item.name, status="failed", error=message)
+            report.fail(message)
             if len(items) == 1 and isinstance(error, UsageError):
                 failed = -error.exit_status
         if json_output:
-            print(json.dumps(report.to_dict()), flush=True)
+            with standard_output():
+                print(json.dumps(report.to_dict()), flush=True)
     if failed and len(items) > 1:
         complain(f"{failed} of {len(items)} inputs failed")
     return -failed if failed < 0 else int(failed > 0)
@@ -154,27 +151,35 @@ def plan(
     from ..explain import explain_plan
     from ..upscaler import load
 
-    upscaler = load(
-        model, engine=engine, precision=precision, device=device, memory=memory, halo=halo, threads=threads
-    )
+    upscaler = load(model, engine=engine, precision=precision, device=device, memory=memory, halo=halo, threads=threads)
     failed = 0
     for item in items:
         report = Report(item.name, status="planned")
         try:
             prepared = prepare(item, upscaler, enlarge, naming, write, max_pixels, report, dry=True)
-            if not json_output:
-                print("\n".join(explain_plan(prepared, report, upscaler.network.spec)), flush=True)
+            text = "\n".join(explain_plan(prepared, report, upscaler.network.spec))
         except EdgeLiifError as error:
-            complain(str(error) if item.name in str(error) or item.path is None else f"{item.name}: {error}")
-            report.status, report.error = "failed", str(error)
+            message = _failure(item, error)
+            complain(message)
+            report.fail(message)
             failed = max(failed, error.exit_status if len(items) == 1 else 1)
-        if json_output:
-            print(json.dumps(report.to_dict()), flush=True)
+            text = ""
+        with standard_output():
+            if json_output:
+                print(json.dumps(report.to_dict()), flush=True)
+            elif text:
+                print(text, flush=True)
     return failed
 
 
 def _task(
-    inputs: list[str], scale: str | None, size: str | None, output: str | None, recursive: bool, format: str | None
+    inputs: list[str],
+    scale: str | None,
+    size: str | None,
+    output: str | None,
+    recursive: bool,
+    format: str | None,
+    quiet: bool = False,
 ) -> tuple[Enlargement, list[Input], Naming]:
     """Scale, inputs and naming of a call; everything that is wrong with them is found before anything is loaded."""
     enlarge = enlargement(scale, size)
@@ -182,9 +187,30 @@ def _task(
         from ..image.formats import format_for
 
         format_for(None, format, None)
-    items = collect(inputs, recursive)
-    many = len(items) > 1 or any(os.path.isdir(word) for word in inputs)  # noqa: PTH112
-    return enlarge, items, Naming(output, enlarge, many, format)
+    items = collect(inputs, recursive, output)
+    many = len(items) > 1 or any(is_folder(word) for word in inputs)
+    # A pattern that matches one picture today may match two tomorrow; only the name of a file says that one is meant.
+    if not many and output is not None and Path(output).suffix.lower() not in PICTURE_SUFFIXES:
+        many = output != STREAM and any(glob.has_magic(w) and not os.path.lexists(w) for w in inputs)
+    naming = Naming(output, enlarge, many, format)
+    items, left_out = settle(items, naming)
+    if left_out and not quiet:
+        names = ", ".join(item.shown for item in left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+        say(f"left out {len(left_out)} that an earlier run made of the others: {names}")
+    return enlarge, items, naming
+
+
+def _failure(item: Input, error: Exception) -> str:
+    """What is told about an input that failed: its name first, wherever the error came from."""
+    if isinstance(error, MemoryError):
+        message = "there is not enough memory; set a cap below what is free, like --memory 1GiB"
+    elif isinstance(error, EdgeLiifError):
+        message = str(error)
+    elif os.environ.get("EDGE_LIIF_DEBUG"):
+        raise error
+    else:
+        message = f"internal error ({type(error).__name__}: {error}); please report it"
+    return message if item.path is None or item.shown in message else f"{item.shown}: {message}"
 
 
 def _colour(text: str | None) -> tuple[int, int, int] | None:
@@ -204,7 +230,8 @@ def _summary(report: Report) -> str:
     width, height = report.input_size
     out_width, out_height = report.output_size
     return (
-        f"{report.input} {width}x{height} -> {report.output or 'standard output'} {out_width}x{out_height}\n"
+        f"{printable(report.input)} {width}x{height} -> "
+        f"{printable(report.output or 'standard output')} {out_width}x{out_height}\n"
         f"  model {report.model}; {report.why}\n"
         f"  {report.tiles} tile(s) of {report.tile[0]}x{report.tile[1]} with halo {report.halo}; "
         f"predicted peak {amount(report.predicted_peak_bytes)}"
@@ -212,9 +239,9 @@ def _summary(report: Report) -> str:
     )
 
 
-def _outcome(report: Report) -> str:
+def _outcome(report: Report, count: str) -> str:
     if report.status == "skipped":
-        return f"{report.output}: there already, skipped"
+        return f"{count}{printable(report.output or '')}: there already, skipped"
     seconds = sum(report.seconds.values())
     stages = ", ".join(f"{name} {value:.2f}" for name, value in report.seconds.items())
-    return f"done in {seconds:.2f} s ({stages}); peak memory {amount(report.peak_memory_bytes)}"
+    return f"  done in {seconds:.2f} s ({stages}); peak memory {amount(report.peak_memory_bytes)}"

@@ -129,6 +129,8 @@ class OpenVINOEngine(Engine):
                 pass  # a read-only home costs start-up time, nothing else
         self._first = first_layer(network.tensors)
         self._shape: TileShape | None = None
+        self._encode: Any = None
+        self._decode: Any = None
 
     def prepare(self, shape: TileShape) -> None:
         if shape == self._shape:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge_liif.errors import OutputError
 from edge_liif.image.alpha import composite
 from edge_liif.image.encoder import EncoderThread, EncodingFailed, Metadata
+from edge_liif.image.exif import upright, upright_xmp
 from edge_liif.image.formats import FORMATS, Background, OutputPlan, check_output, format_for, writer_peak_bytes
 from edge_liif.image.part_file import PartFile, check_target, os_reason, remove_stale_parts
 from edge_liif.image.png_stream import PngEncoder, pieces
@@ -129,6 +130,8 @@ class RowWriter:
             exif = self._within(exif, _JPEG_EXIF_BYTES, "EXIF")
             xmp = self._within(xmp, _JPEG_XMP_BYTES, "XMP")
         icc = self._fitting(icc)
+        # Rows come upright, whatever the blobs of the caller say.
+        exif, xmp = upright(exif), upright_xmp(xmp)
         self._exif = exif
         self._done = False
         self._part: PartFile | None = None

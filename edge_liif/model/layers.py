@@ -1,7 +1,7 @@
 """The few operations a network is made of, as a contract that every engine fills in its own framework.
 
 An encoder's forward pass is written once (rdn.py, edsr.py) against `Layers`; torch executes it eagerly, OpenVINO
-records it as a graph. New engines and fake-quantized execution implement these four methods and nothing of the networks.
+records it as a graph. New engines and fake-quantized execution implement these four methods, nothing of the networks.
 """
 
 from __future__ import annotations

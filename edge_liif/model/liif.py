@@ -11,6 +11,7 @@ the same numbers come out of this arrangement (`reference.py` keeps the literal 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,7 @@ def tensor_shapes(spec: DecoderSpec, features: int) -> dict[str, tuple[int, ...]
 def multiply_adds(spec: DecoderSpec, features: int) -> tuple[int, int]:
     """(per LR pixel: the first layer's convolution; per evaluation: everything after it)."""
     widths = [*spec.hidden, OUTPUTS]
-    return 9 * features * spec.hidden[0], sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    return 9 * features * spec.hidden[0], sum(a * b for a, b in itertools.pairwise(widths))
 
 
 PAPER = "LIIF: Learning Continuous Image Representation with Local Implicit Image Function, arXiv 2012.09161"

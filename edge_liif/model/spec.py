@@ -20,7 +20,7 @@ from .rdn import RDNSpec
 SPEC_VERSION = 1
 EncoderSpec = RDNSpec | EDSRSpec
 # One entry per encoder kind: the spec class and the module that knows its layers.
-ENCODERS: dict[str, tuple[type, Any]] = {"rdn": (RDNSpec, rdn), "edsr": (EDSRSpec, edsr)}
+ENCODERS: dict[str, tuple[Any, Any]] = {"rdn": (RDNSpec, rdn), "edsr": (EDSRSpec, edsr)}
 
 
 @dataclass(frozen=True)

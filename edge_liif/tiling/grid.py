@@ -7,6 +7,7 @@ what the untiled picture would have had.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from ..geometry import output_span
@@ -14,7 +15,7 @@ from ..geometry import output_span
 
 @dataclass(frozen=True)
 class Segment:
-    """One tile along one axis: core start..stop and window origin in LR pixels, out_start..out_stop in output pixels."""
+    """One tile along one axis: core start..stop and window origin in LR pixels, its output pixels out_start..out_stop."""
 
     start: int
     stop: int
@@ -53,4 +54,4 @@ def balanced(size: int, longest: int) -> list[tuple[int, int]]:
     """0..size in the fewest pieces of at most `longest`, whose lengths differ by at most one."""
     pieces = -(-size // longest)
     cuts = [size * i // pieces for i in range(pieces + 1)]
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(itertools.pairwise(cuts))

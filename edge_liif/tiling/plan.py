@@ -7,6 +7,7 @@ the halo is computed again by every tile.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,6 @@ from .grid import Axis, balanced, cut_axis
 BLOCK_EVALUATIONS = 16_384
 # Larger windows save little halo; this also bounds the time between two steps of the progress bar.
 LARGEST_CORE = 384
-SMALLEST_CORE = 16
 MIB = 2**20
 
 
@@ -84,7 +84,11 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
     """The best plan within the cap (bytes, None for no cap). Raises MemoryCapError that states the cap needed."""
     best: Plan | None = None
     smallest: Plan | None = None
+    best_area = 0
     for core in _core_candidates(job):
+        # Much smaller tiles than the best so far only compute more halo.
+        if best is not None and 4 * core[0] * core[1] < best_area:
+            break
         plan = plan_for_core(job, facts, halo, core, memory_cap)
         if smallest is None or plan.peak_bytes < smallest.peak_bytes:
             smallest = plan
@@ -92,7 +96,7 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
             continue
         # one per cent of halo is not worth a larger footprint
         if best is None or plan.window_pixels < 0.99 * best.window_pixels:
-            best = plan
+            best, best_area = plan, core[0] * core[1]
     if best is None:
         assert smallest is not None
         needed = -(-smallest.peak_bytes // MIB)
@@ -116,9 +120,8 @@ def plan_for_core(
     block_rows = max(1, int(BLOCK_EVALUATIONS / (widest * per_row)))
     tallest = 0
     for segment in rows.segments:
-        for start, stop in balanced(segment.out_stop - segment.out_start, block_rows):
-            count = row_counts[segment.out_start + stop] - row_counts[segment.out_start + start]
-            tallest = max(tallest, int(count))
+        cuts = [0, *(stop for _, stop in balanced(segment.out_stop - segment.out_start, block_rows))]
+        tallest = max(tallest, int(np.diff(row_counts[segment.out_start + np.array(cuts)]).max()))
     shape = TileShape(rows.window, columns.window, tallest, widest)
     band_rows = max(s.out_stop - s.out_start for s in rows.segments)
     pixel_bytes = job.bands * job.sample_bytes
@@ -136,6 +139,7 @@ def plan_for_core(
     return Plan(job, halo, rows, columns, shape, block_rows, parts, memory_cap)
 
 
+@functools.lru_cache(maxsize=8)
 def evaluations_before(size: int, out_size: int) -> np.ndarray:
     """int64[out_size + 1]: evaluations along an axis before each output position."""
     queries = axis_queries(size, out_size, 0, out_size)
@@ -157,10 +161,12 @@ def shrunk(plan: Plan, core: tuple[int, int]) -> Plan:
 
 def _core_candidates(job: Job) -> list[tuple[int, int]]:
     """Square and flat cores, largest first: a flat tile needs a shorter band of finished rows."""
-    sides = (LARGEST_CORE, 320, 256, 192, 160, 128, 96, 64, 48, 32, 24, SMALLEST_CORE)
+    # Cores below 16 are nearly all halo; they are for enormous scales, where an LR row becomes hundreds of output rows.
+    scale = max(job.out_height / job.height, job.out_width / job.width)
+    smallest = min(16, max(1, int(128 / scale)))
+    sides = [s for s in (LARGEST_CORE, 320, 256, 192, 160, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1) if s >= smallest]
     candidates = []
     for width in sides:
-        for height in (width, width // 2, width // 4):
-            if height >= SMALLEST_CORE:
-                candidates.append((min(height, job.height), min(width, job.width)))
+        for height in {width, max(smallest, width // 2), max(smallest, width // 4)}:
+            candidates.append((min(height, job.height), min(width, job.width)))
     return sorted(set(candidates), key=lambda c: -c[0] * c[1])

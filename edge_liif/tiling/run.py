@@ -68,9 +68,7 @@ def render(
 
 
 class _Walker:
-    def __init__(
-        self, plan: Plan, engine: Engine, planes: list[Plane], progress: Progress | None, log: RunLog
-    ) -> None:
+    def __init__(self, plan: Plan, engine: Engine, planes: list[Plane], progress: Progress | None, log: RunLog) -> None:
         self.plan, self.engine, self.planes, self.progress, self.log = plan, engine, planes, progress, log
         self.core = self._largest_core(plan)
         self.done = 0
@@ -144,9 +142,7 @@ class _Walker:
         columns = axis_queries(job.width, job.out_width, column.out_start, column.out_stop, column.origin)
         cell = (2 * job.height / job.out_height, 2 * job.width / job.out_width)
         for start, stop in balanced(row.out_stop - row.out_start, plan.block_rows):
-            rows = axis_queries(
-                job.height, job.out_height, row.out_start + start, row.out_start + stop, row.origin
-            )
+            rows = axis_queries(job.height, job.out_height, row.out_start + start, row.out_start + stop, row.origin)
             colour = self.engine.decode(hidden, Geometry(rows, columns, cell))
             if not np.isfinite(colour).all():
                 raise EngineError(

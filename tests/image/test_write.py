@@ -505,3 +505,27 @@ def test_library_messages_do_not_reach_the_terminal(tmp_path: Path) -> None:
     """
     result = python(code, tmp_path / "cut.png")
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_bigtiff_with_metadata(
+    noise: np.ndarray, icc: bytes, exif: Image.Exif, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_liif.image.formats.BIGTIFF_BYTES", 1000)
+    path = tmp_path / "o.tif"
+    write(path, "tiff", noise, icc=icc, exif=exif.tobytes())
+    assert path.read_bytes()[:4] == b"II+\0"
+    picture = read(path, max_pixels=LIMIT)
+    assert np.array_equal(picture.pixels, noise)
+    assert picture.icc == icc
+    with Image.open(path) as image:
+        assert image.getexif()[0x0110] == "Model 3000"
+
+
+@pytest.mark.parametrize("fmt", list(FORMATS))
+def test_orientation_in_given_metadata_never_turns_the_result(
+    noise: np.ndarray, exif: Image.Exif, xmp: bytes, fmt: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "o", fmt, noise[:, :, :3], exif=exif.tobytes(), xmp=xmp)
+    picture = read(tmp_path / "o", max_pixels=LIMIT)
+    assert picture.header.orientation == 1
+    assert b'Orientation="1"' in (picture.xmp or b"")

@@ -397,7 +397,7 @@ class TestWrongContent:
     @pytest.mark.parametrize(
         "how",
         [
-            Behaviour(PAGE, kind="text/html; charset=utf-8"),
+            Behaviour(b"<!-- " + PAGE, kind="text/html; charset=utf-8"),
             Behaviour(PAGE),
             Behaviour(b"\n  <HTML lang=en>", announce=False),
             Behaviour(PAGE + b" " * len(DATA), chunked=True),

@@ -223,7 +223,7 @@ class TestResolve:
             assert (found.name, found.sha256_expected, found.bundled) == ("own", None, False)
             zoo.verify(found)
 
-    @pytest.mark.parametrize("given", ["none.safetensors", "none.pth", "folder/small", "x" * 5000 + ".pth", "../empty"])
+    @pytest.mark.parametrize("given", ["none.safetensors", "none.PTH", "folder/small", "x" * 5000 + ".pth", "../empty"])
     def test_no_such_file(self, home: Path, given: str) -> None:
         with pytest.raises(ModelError, match="there is no model file"):
             zoo.resolve(given)
@@ -236,6 +236,9 @@ class TestResolve:
         (home / "empty" / "small").write_bytes(b"x")
         assert zoo.resolve("small").bundled
         assert not zoo.resolve("./small").bundled
+        (home / "empty" / "large-net").write_bytes(b"x")
+        with pytest.raises(ModelError, match="models fetch large-net"):
+            zoo.resolve("large-net")
 
     @pytest.mark.parametrize("name", ["net.pth", "net.PTH", "net.pt"])
     def test_checkpoint_must_be_converted(self, home: Path, name: str) -> None:
@@ -267,7 +270,10 @@ class TestVerify:
         with pytest.raises(ModelError, match=hashlib.sha256(b"changed").hexdigest()):
             zoo.verify(zoo.resolve("mine"))
 
-    @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"sha256": 3}'])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "{", "[]", "{}", *(f'{{"sha256":{v},"source_url":"","source_sha256":"","date":""}}' for v in ("3", '""'))],
+    )
     def test_damaged_record(self, home: Path, text: str) -> None:
         put("mine").with_suffix(".json").write_text(text)
         with pytest.raises(ModelError, match=r"mine\.json: damaged record"):

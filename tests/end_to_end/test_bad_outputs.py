@@ -1,0 +1,152 @@
+"""Results that can't be written: one clear line, and what was there stays as it was."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .pictures import contents, size
+
+RUN = ("--scale", "2", "--quiet")
+
+
+def test_existing_output_is_kept(refused, picture):
+    picture("a.png")
+    Path("a_x2.png").write_bytes(b"precious")
+    assert refused("run", "a.png", *RUN).endswith("a_x2.png: exists; use --overwrite or --resume")
+
+
+def test_overwrite_replaces(cli, picture):
+    picture("a.png")
+    Path("a_x2.png").write_bytes(b"old")
+    assert cli("run", "a.png", *RUN, "--overwrite").status == 0
+    assert size("a_x2.png") == (32, 24)
+
+
+def test_failed_overwrite_keeps_the_old_file(refused, picture):
+    path = picture("a.png", 64, 64)
+    path.write_bytes(path.read_bytes()[:-40])
+    Path("a_x2.png").write_bytes(b"precious")
+    refused("run", "a.png", *RUN, "--overwrite")
+
+
+@pytest.mark.parametrize("kind", ["itself", "another spelling", "symbolic link", "hard link"])
+def test_the_input_is_never_the_output(refused, picture, kind):
+    picture("a.png")
+    Path("sub").mkdir()
+    name = {"itself": "a.png", "another spelling": "sub/../a.png"}.get(kind, "b.png")
+    if kind == "symbolic link":
+        Path("b.png").symlink_to("a.png")
+    if kind == "hard link":
+        os.link("a.png", "b.png")
+    assert "is the input itself" in refused("run", "a.png", *RUN, "-o", name, "--overwrite")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("none/b.png", "the folder none does not exist; create it first"),
+        ("a.png/b.png", "not a directory"),
+        ("b.bmp", "the extension .bmp can't be written; use .png, .jpg, .tif, .webp"),
+        ("b", "has no extension; use .png, .jpg, .tif, .webp, or say --format"),
+        ("/dev/null", "is a device or pipe, not a file"),
+        ("/dev/full", "is a device or pipe, not a file"),
+        ("loop.png", "can't be followed"),
+    ],
+)
+def test_names(refused, picture, name, part):
+    picture("a.png")
+    if name == "loop.png":
+        Path("loop.png").symlink_to("loop.png")
+    assert part in refused("run", "a.png", *RUN, "-o", name)
+
+
+def test_read_only_folder(refused, command, ordinary_user, picture):
+    picture("a.png")
+    Path("locked").mkdir(mode=0o555)
+
+    def call(*arguments):
+        return command(*arguments, prefix=ordinary_user)
+
+    line = refused("run", "a.png", *RUN, "-o", "locked/b.png", call=call)
+    assert "can't write in the folder locked (permission denied)" in line
+    line = refused("run", "a.png", *RUN, "-o", "locked/new/", call=call)
+    assert "locked/new: can't be created (permission denied)" in line
+
+
+def test_file_size_limit(refused, command, picture):
+    picture("a.png", 32, 32)
+
+    def call(*arguments):
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))  # noqa: E731
+        return command(*arguments, preexec_fn=limit)
+
+    assert "a_x8.png: can't be written (file too large)" in refused(
+        "run", "a.png", "--scale", "8", "--quiet", call=call
+    )
+
+
+def test_full_disk(refused, picture):
+    picture("a.png", 32, 32)
+    Path("disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8k", "none", "disk"]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk can't be mounted here")
+    try:
+        line = refused("run", "a.png", "--scale", "8", "--quiet", "-o", "disk/b.png")
+        assert "disk/b.png: can't be written (no space left on device); free some space" in line
+    finally:
+        subprocess.run(["umount", "disk"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "limit"),
+    [("jpeg", 65_536, "65,535"), ("webp", 16_384, "16,383"), ("png", 1_000_001, "1,000,000")],
+)
+@pytest.mark.parametrize("verb", ["run", "plan"])
+def test_limits_of_formats_are_stated_before_work(refused, picture, verb, kind, width, limit):
+    picture("a.png")
+    options = ["--quiet"] if verb == "run" else []
+    line = refused(verb, "a.png", "--size", f"{width}x12", "--format", kind, *options)
+    assert f"holds at most {limit} px a side; use " in line
+    assert ".tif" in line
+
+
+def test_memory_cap_that_is_too_small_names_one_that_works(refused, cli, picture):
+    picture("a.png", 64, 48)
+    line = refused("run", "a.png", *RUN, "--memory", "64MiB")
+    assert "64x48 to 128x96 does not fit into --memory 64MiB" in line
+    needed = line.rsplit("--memory ", 1)[1]
+    refused("run", "a.png", *RUN, "--memory", f"{int(needed.removesuffix('MiB')) - 1}MiB")
+    done = cli("run", "a.png", *RUN, "--memory", needed, "--json")
+    assert done.status == 0, done.stderr
+    assert done.objects[0]["predicted_peak_bytes"] <= done.objects[0]["memory_cap_bytes"]
+
+
+def test_memory_cap_holds(command, picture):
+    picture("a.png", 400, 300)
+    cap = "280MiB"
+    done = command("run", "a.png", "--scale", "2", "--memory", cap, "--json")
+    assert done.status == 0, done.stderr
+    report = done.objects[0]
+    assert report["tiles"] > 1
+    assert report["peak_memory_bytes"] <= report["memory_cap_bytes"] == 280 * 2**20
+    assert report["warnings"] == []
+
+
+def test_two_runs_at_once_on_one_name(picture):
+    from .conftest import COMMAND
+
+    picture("a.png", 48, 48)
+    arguments = [*COMMAND, "run", "a.png", "--scale", "6", "-o", "b.png", "--quiet"]
+    both = [subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=60)[1] for process in both]
+    statuses = sorted(process.returncode for process in both)
+    assert statuses == [0, 1], told
+    assert "".join(told).count("edge-liif: ") == 1
+    assert size("b.png") == (288, 288)
+    assert set(contents(Path())) == {"a.png", "b.png"}

@@ -1,0 +1,90 @@
+"""Per-axis geometry against the definition, and the partition of the output into tiles."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_liif.geometry import axis_queries, output_span
+
+sizes = st.tuples(st.integers(1, 60), st.floats(1, 9)).map(lambda p: (p[0], max(1, round(p[0] * p[1]))))
+
+
+@given(sizes)
+def test_weights_are_bilinear(size: tuple[int, int]) -> None:
+    """Between two cell centres the two weights fall linearly with the distance; at the rim one cell serves."""
+    cells, out = size
+    queries = axis_queries(cells, out, 0, out)
+    position = (np.arange(out) + 0.5) * cells / out - 0.5
+    mixed = (1 - queries.weight) * queries.index[queries.first] + queries.weight * queries.index[queries.second]
+    # The tie shift of 1e-6 (of the half picture) may pick the pair on the other side of a centre that is that close.
+    assert np.allclose(mixed, position.clip(0, cells - 1), atol=2e-6 * cells)
+
+
+@given(sizes)
+def test_offsets_point_from_cell_to_position(size: tuple[int, int]) -> None:
+    cells, out = size
+    queries = axis_queries(cells, out, 0, out)
+    position = (np.arange(out) + 0.5) * cells / out - 0.5
+    for which in (queries.first, queries.second):
+        assert np.allclose(queries.index[which] + queries.offset[which] / 2, position, atol=1e-9)
+    assert np.abs(queries.offset).max() <= 2 + 1e-9
+
+
+@given(sizes, st.data())
+def test_any_span_is_a_slice_of_the_whole(size: tuple[int, int], data: st.DataObject) -> None:
+    """What a tile asks for is what the untiled picture has, bit for bit, whatever origin it counts from."""
+    cells, out = size
+    start = data.draw(st.integers(0, out - 1))
+    stop = data.draw(st.integers(start + 1, out))
+    whole, part = axis_queries(cells, out, 0, out), axis_queries(cells, out, start, stop, origin=3)
+    for name in ("first", "second"):
+        a, b = getattr(whole, name)[start:stop], getattr(part, name)
+        assert np.array_equal(whole.index[a], part.index[b] + 3)
+        assert np.array_equal(whole.offset[a], part.offset[b])
+    assert np.array_equal(whole.weight[start:stop], part.weight)
+
+
+@given(sizes, st.data())
+def test_spans_partition_the_output(size: tuple[int, int], data: st.DataObject) -> None:
+    cells, out = size
+    cuts = sorted({0, cells, *data.draw(st.lists(st.integers(0, cells), max_size=5))})
+    spans = [output_span(cells, out, a, b) for a, b in itertools.pairwise(cuts)]
+    assert spans[0][0] == 0 and spans[-1][1] == out
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(spans))
+    for (start, stop), (a, b) in zip(spans, itertools.pairwise(cuts), strict=True):
+        if stop > start:
+            index = axis_queries(cells, out, start, stop).index
+            assert index.min() >= a - 1 and index.max() <= b, "a core needs at most one cell beyond its rim"
+
+
+@pytest.mark.parametrize(("scale", "per_cell"), [(1, 1), (2, 4), (3, 5), (4, 8), (5, 9)])
+def test_zero_weights_are_skipped(scale: int, per_cell: int) -> None:
+    """At odd scales the centre of each cell needs one neighbour: 5 evaluations instead of 6 at x3."""
+    cells = 40
+    inner = axis_queries(cells, cells * scale, scale, (cells - 1) * scale)
+    assert inner.evaluations == per_cell * (cells - 2)
+
+
+def test_large_pictures_are_exact() -> None:
+    """Offsets come from integers: the last pixel of a 100,000 px row is as exact as the first."""
+    queries = axis_queries(100_000, 300_000, 299_990, 300_000)
+    assert set(np.round(queries.offset * 3, 6)) <= {-4.0, -2.0, 0.0, 2.0, 4.0}
+    assert np.array_equal(queries.offset * 300_000, np.round(queries.offset * 300_000))
+
+
+def test_padding_repeats_what_is_there() -> None:
+    queries = axis_queries(7, 20, 3, 11)
+    padded = queries.padded(queries.evaluations + 4, queries.positions + 2)
+    assert padded.evaluations == queries.evaluations + 4 and padded.positions == queries.positions + 2
+    assert set(padded.index) == set(queries.index)
+
+
+@pytest.mark.parametrize("span", [(-1, 3), (3, 3), (0, 22)])
+def test_positions_outside_are_refused(span: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="not inside"):
+        axis_queries(7, 21, *span)

@@ -1,0 +1,86 @@
+"""Plans: tiles that partition, caps that are kept, errors that state a cap that works."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_liif.engine.base import MemoryFacts
+from edge_liif.errors import MemoryCapError
+from edge_liif.tiling.grid import balanced, cut_axis
+from edge_liif.tiling.plan import MIB, Job, evaluations_before, make_plan, shrunk
+
+FACTS = MemoryFacts(150 * MIB, 3000, 1200)
+
+
+@given(st.integers(1, 500), st.integers(1, 500))
+def test_balanced_pieces(size: int, longest: int) -> None:
+    pieces = balanced(size, longest)
+    lengths = [b - a for a, b in pieces]
+    assert pieces[0][0] == 0 and pieces[-1][1] == size
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(pieces))
+    assert max(lengths) <= longest and max(lengths) - min(lengths) <= 1
+    assert len(pieces) == -(-size // longest)
+
+
+@given(st.integers(1, 300), st.floats(1, 8), st.integers(1, 300), st.integers(0, 140))
+def test_windows_contain_core_and_halo(size: int, scale: float, core: int, halo: int) -> None:
+    axis = cut_axis(size, round(size * scale), core, halo)
+    for segment in axis.segments:
+        assert segment.origin >= 0 and segment.origin + axis.window <= size, "windows lie inside the picture"
+        assert segment.origin <= max(0, segment.start - halo)
+        assert segment.origin + axis.window >= min(size, segment.stop + halo)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 3000), st.integers(1, 3000), st.floats(1, 4), st.integers(160, 2000), st.integers(0, 60))
+def test_the_cap_is_kept_or_refused_with_one_that_works(h: int, w: int, s: float, mib: int, halo: int) -> None:
+    job = Job(h, w, round(h * s), round(w * s), 3, 1, 3 * h * w)
+    cap = mib * MIB
+    try:
+        plan = make_plan(job, FACTS, halo, cap)
+        assert plan.peak_bytes <= cap
+    except MemoryCapError as error:
+        match = re.search(r"--memory (\d+)MiB$", str(error))
+        assert match
+        needed = int(match[1])
+        assert needed > mib
+        assert make_plan(job, FACTS, halo, needed * MIB).peak_bytes <= needed * MIB
+        with pytest.raises(MemoryCapError):
+            make_plan(job, FACTS, halo, (needed - 1) * MIB - 1)
+
+
+def test_more_memory_never_means_more_work() -> None:
+    job = Job(3000, 4000, 9000, 12000, 3, 1, 36_000_000)
+    work = [make_plan(job, FACTS, 24, mib * MIB).window_pixels for mib in (300, 400, 600, 1000, 2000)]
+    assert all(a >= 0.99 * b for a, b in itertools.pairwise(work))
+    assert work[0] > work[-1]
+
+
+def test_parts_add_up() -> None:
+    plan = make_plan(Job(300, 400, 900, 1200, 3, 2, 720_000, 5_000_000, 1_000_000), FACTS, 20, None)
+    assert plan.peak_bytes == sum(plan.parts.values())
+    assert plan.parts["engine"] == FACTS.base
+    assert plan.parts["tile"] == FACTS.lr_pixel * plan.shape.height * plan.shape.width
+    assert plan.tiles == len(plan.rows.segments) * len(plan.columns.segments)
+
+
+def test_evaluation_count_is_what_the_paper_needs_less_the_zeros() -> None:
+    assert evaluations_before(100, 300)[-1] == 5 * 100 - 2, "the rims need one neighbour fewer"
+    assert evaluations_before(100, 200)[-1] == 4 * 100 - 2
+
+
+def test_a_shrunk_plan_keeps_its_cuts() -> None:
+    plan = make_plan(Job(300, 400, 900, 1200, 3, 1), FACTS, 20, None)
+    smaller = shrunk(plan, (50, 60))
+    assert smaller.rows.segments == plan.rows.segments
+    assert (smaller.shape.height, smaller.shape.width) == (90, 100)
+
+
+def test_huge_scales_are_planned_in_blocks_of_few_rows() -> None:
+    plan = make_plan(Job(40, 40, 40 * 500, 40 * 500, 3, 1), FACTS, 10, 600 * MIB)
+    assert plan.block_rows == 1 and plan.peak_bytes <= 600 * MIB

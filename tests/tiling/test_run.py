@@ -1,0 +1,156 @@
+"""Any tiling gives the untiled picture; memory that runs out costs time and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_liif.engine.base import TileShape
+from edge_liif.errors import EngineError, OutOfMemory
+from edge_liif.tiling.plan import Job, plan_for_core
+from edge_liif.tiling.run import Plane, RunLog, render
+
+from .fake_engine import FakeEngine
+
+
+def picture(height: int, width: int, bands: int = 3) -> np.ndarray:
+    return np.random.default_rng(height * 1000 + width).random((height, width, bands)).astype(np.float32)
+
+
+def window_of(lr: np.ndarray):
+    def window(row: int, column: int, height: int, width: int) -> np.ndarray:
+        part = lr[row : row + height, column : column + width]
+        assert part.shape[:2] == (height, width), "a window must lie inside the picture"
+        return np.ascontiguousarray(np.broadcast_to(part, (height, width, 3)).transpose(2, 0, 1))[None]
+
+    return window
+
+
+def enlarge(
+    engine: FakeEngine, lr: np.ndarray, out: tuple[int, int], core: tuple[int, int], halo: int | None = None
+) -> tuple[np.ndarray, RunLog, list[int]]:
+    height, width, _ = lr.shape
+    plan = plan_for_core(Job(height, width, *out, 3, 4), engine.memory, engine.halo if halo is None else halo, core)
+    log, steps = RunLog(), []
+    plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
+    rows = render(plan, engine, [plane], np.float32, lambda done, total: steps.append((done, total)), log)
+    result = np.concatenate([band.copy() for band in rows])
+    assert steps[-1] == (out[0] * out[1],) * 2, "progress ends at all pixels"
+    return result, log, [done for done, _ in steps]
+
+
+sizes = st.one_of(st.integers(1, 40), st.sampled_from([1, 2, 3, 37, 53]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(sizes, sizes, st.floats(1, 7), st.floats(1, 7), st.integers(1, 45), st.integers(1, 45), st.integers(0, 3))
+def test_tiled_equals_untiled(h: int, w: int, sy: float, sx: float, ch: int, cw: int, blurs: int) -> None:
+    out = (round(h * sy), round(w * sx))
+    lr = picture(h, w)
+    whole, _, _ = enlarge(FakeEngine(blurs), lr, out, (10**6, 10**6))
+    tiled, _, steps = enlarge(FakeEngine(blurs), lr, out, (ch, cw))
+    assert whole.shape == tiled.shape == (*out, 3)
+    assert np.array_equal(whole, tiled)
+    assert steps == sorted(steps)
+
+
+def test_a_halo_too_small_is_seen() -> None:
+    """The property above can fail."""
+    lr = picture(40, 40)
+    whole, _, _ = enlarge(FakeEngine(3), lr, (80, 80), (100, 100))
+    tiled, _, _ = enlarge(FakeEngine(3), lr, (80, 80), (16, 16), halo=2)
+    assert np.abs(whole - tiled).max() > 1e-4
+
+
+def test_every_output_pixel_is_written_once() -> None:
+    """A band starts as garbage; a plane that adds to it shows pixels written never or twice."""
+    engine = FakeEngine()
+    plan = plan_for_core(Job(23, 31, 60, 77, 1, 4), engine.memory, engine.halo, (7, 9))
+    written = np.zeros((60, 77), int)
+    band_start = 0
+    store_calls = []
+    plane = Plane(window_of(picture(23, 31)), lambda c: store_calls.append(c.shape) or c[..., :1], slice(0, 1))
+    for rows in render(plan, engine, [plane], np.float32):
+        written[band_start : band_start + len(rows)] += 1
+        band_start += len(rows)
+    assert (written == 1).all()
+    assert sum(shape[0] * shape[1] for shape in store_calls) == written.size
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(60, 2000), st.sampled_from(["prepare", "encode", "decode"]), st.integers(5, 60), st.integers(5, 60))
+def test_out_of_memory_halves_the_tile(limit: int, call: str, h: int, w: int) -> None:
+    """Windows larger than `limit` pixels don't fit: the same picture comes out, from smaller tiles."""
+
+    def fail(what: str, shape: TileShape) -> bool:
+        return what == call and shape.height * shape.width > max(limit, 25)
+
+    lr = picture(h, w)
+    whole, _, _ = enlarge(FakeEngine(1), lr, (2 * h, 3 * w), (100, 100))
+    engine = FakeEngine(1, fail)
+    result, log, _ = enlarge(engine, lr, (2 * h, 3 * w), (100, 100))
+    assert np.array_equal(result, whole)
+    assert (log.splits > 0) == (h * w > max(limit, 25))
+    assert len(log.warnings) == log.splits
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(4, 30), st.integers(4, 30))
+def test_memory_that_comes_and_goes_leaves_no_stale_tile(plan: list[bool], ch: int, cw: int) -> None:
+    """Failures at arbitrary calls, after parts of a tile were stored already: never is a stale tile left."""
+    calls = iter(plan)
+    lr = picture(29, 41)
+    whole, _, _ = enlarge(FakeEngine(2), lr, (61, 95), (100, 100))
+    failures = {"left": 4}
+
+    def fail(what: str, shape: TileShape) -> bool:
+        if failures["left"] and next(calls, False):
+            failures["left"] -= 1
+            return True
+        return False
+
+    result, log, _ = enlarge(FakeEngine(2, fail), lr, (61, 95), (ch, cw))
+    assert np.array_equal(result, whole)
+    assert log.splits == 4 - failures["left"]
+
+
+def test_memory_that_never_suffices_is_an_error() -> None:
+    with pytest.raises(OutOfMemory):
+        enlarge(FakeEngine(1, lambda call, shape: True), picture(20, 20), (40, 40), (16, 16))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_stop_the_run(bad: float) -> None:
+    lr = picture(20, 20)
+    lr[11, 13] = bad
+    with np.errstate(invalid="ignore"), pytest.raises(EngineError, match="not finite"):
+        enlarge(FakeEngine(), lr, (40, 40), (8, 8))
+
+
+def test_constant_planes_are_filled_not_computed() -> None:
+    """Opaque alpha costs nothing, and stays exactly opaque; where it varies it goes through the network."""
+    colour, alpha = picture(40, 40), np.ones((40, 40, 1), np.float32)
+    alpha[:6, :6] = 0.25
+    engine = FakeEngine(2)
+    plan = plan_for_core(Job(40, 40, 80, 80, 4, 4), engine.memory, engine.halo, (10, 10))
+    planes = [
+        Plane(window_of(colour), lambda c: c, slice(0, 3)),
+        Plane(window_of(alpha), lambda c: c.mean(axis=2, keepdims=True), slice(3, 4), constant=True),
+    ]
+    result = np.concatenate([rows.copy() for rows in render(plan, engine, planes, np.float32)])
+    assert engine.windows == 16 + 1
+    assert (result[30:, 30:, 3] == 1).all() and (result[:8, :8, 3] < 0.9).all()
+
+
+def test_unequal_tiles_split_along_their_longer_side() -> None:
+    shapes: list[tuple[int, int]] = []
+
+    def fail(call: str, shape: TileShape) -> bool:
+        if call == "prepare":
+            shapes.append((shape.height, shape.width))
+        return shape.height * shape.width > 200
+
+    enlarge(FakeEngine(0, fail), picture(16, 64), (32, 128), (16, 64))
+    assert shapes[:3] == [(16, 64), (16, 34), (16, 18)]
