@@ -3,8 +3,8 @@
     python benchmarks/warm_run.py [--picture examples/kodim23.png] [--scale 3] [--rounds 3] [--models NAME ...]
 
 Same weights, same picture, same number of threads, one run; the programs take turns, so that a machine that drifts
-does not favour one. The command's time is wall clock from process start to exit, caches warm. The literal time is the forward pass
-alone, in torch fp32, in a process that has torch loaded and the weights converted already.
+does not favour one. The command's time is wall clock from process start to exit, caches warm. The literal time is the
+forward pass alone, in torch fp32, in a process that has torch loaded and the weights converted already.
 """
 
 from __future__ import annotations

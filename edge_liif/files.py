@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
+import stat
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import ImageError, OutputError, UsageError
 from .image.formats import FORMATS, format_for
@@ -103,6 +107,41 @@ def _in_folder(folder: Path, recursive: bool, output: str | None) -> list[Input]
         hint = "" if recursive else " (--recursive looks into its folders)"
         raise UsageError(f"{printable(str(folder))}: no pictures in this folder{hint}")
     return [Input(path, path.relative_to(folder).parent) for path in sorted(pictures)]
+
+
+def encoded(item: Input, max_pixels: int, memory_cap: int | None) -> bytes | Path:
+    """The path of a file; the bytes of what can be read only once: standard input and named pipes.
+
+    max_pixels, memory_cap: bound what is read of those. Raises ImageError where that is exceeded.
+    """
+    if item.path is None:
+        return _drain(sys.stdin.buffer, item.shown, max_pixels, memory_cap)
+    try:
+        if not stat.S_ISFIFO(item.path.stat().st_mode):
+            return item.path
+        with item.path.open("rb") as pipe:
+            return _drain(pipe, item.shown, max_pixels, memory_cap)
+    except OSError:
+        return item.path  # `probe` says what is wrong with it
+
+
+def _drain(stream: BinaryIO, shown: str, max_pixels: int, memory_cap: int | None) -> bytes:
+    # A raw picture of max_pixels at 16 bits and four bands is the most that could be meant.
+    limit = max_pixels * 8 + 2**20
+    option = "--max-pixels"
+    if memory_cap is not None and memory_cap < limit:
+        limit, option = memory_cap, "--memory"
+    data = io.BytesIO()
+    try:
+        while block := stream.read(1 << 20):
+            data.write(block)
+            if data.tell() > limit:
+                raise ImageError(
+                    f"{shown}: more bytes than {option} allows; save it to a file first, or raise {option}"
+                )
+    except OSError as error:
+        raise ImageError(f"{shown}: can't be read ({(error.strerror or str(error)).lower()})") from error
+    return data.getvalue()
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from .errors import ImageError, OutputError
-from .files import Input, Naming
+from .files import Input, Naming, encoded
 from .image.formats import Background, check_output, writer_peak_bytes
 from .image.picture import Header, Picture
 from .image.source import printable
@@ -25,8 +23,8 @@ from .tiling.run import Progress, RunLog
 from .upscaler import Upscaler
 
 DEFAULT_MAX_PIXELS = 500_000_000
-# `bleed_colour` makes distances and labels of the whole picture.
-_BLEED_BYTES = 9
+# What `bleed_colour` takes a pixel for a moment; its result, the colours once more, stays for the whole run.
+_BLEED_BYTES = 25
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def prepare(
     """
     from .image.read import check_pixels, decode_peak_bytes, probe
 
-    source = _source(item, max_pixels, upscaler.settings.memory)
+    source = encoded(item, max_pixels, upscaler.settings.memory)
     with report.stage("read"):
         header = probe(source, item.name)
     check_pixels(header, max_pixels)
@@ -151,6 +149,7 @@ def prepare(
         choice.why,
     )
     bleeding = _BLEED_BYTES * header.pixels if header.has_alpha else 0
+    bled = header.array_bytes // header.bands * (header.bands - 1) if header.has_alpha else 0
     plan = upscaler.plan(
         Job(
             header.height,
@@ -159,7 +158,7 @@ def prepare(
             out_width,
             header.bands,
             header.depth // 8,
-            input_bytes=header.array_bytes + header.held_bytes,
+            input_bytes=header.array_bytes + header.held_bytes + bled,
             opening_bytes=max(decode_peak_bytes(header) - header.array_bytes - header.held_bytes, bleeding),
             writer_bytes=writer_peak_bytes(
                 fmt, out_width, out_height, output.bands, output.depth, lossless=write.lossless
@@ -282,49 +281,12 @@ def _same_file(one: Path, other: Path) -> bool:
 
 
 def _read(prepared: Prepared, max_pixels: int) -> Picture:
-    from .image.alpha import bleed_colour
     from .image.read import read
 
     try:
         picture = read(prepared.source, prepared.header.source, max_pixels=max_pixels)
         if picture.header != prepared.header:
             raise ImageError(f"{prepared.header.source}: changed while it was being read; try again")
-        if picture.header.has_alpha:
-            colours = picture.header.bands - 1
-            alpha = picture.pixels[..., colours]
-            picture.pixels[..., :colours] = bleed_colour(picture.pixels[..., :colours], alpha)
         return picture
     except MemoryError as error:
         raise ImageError(f"{prepared.header.source}: there is not enough memory to read this picture") from error
-
-
-def _source(item: Input, max_pixels: int, memory_cap: int | None) -> bytes | Path:
-    """The path of a file; the bytes of what can be read only once: standard input and named pipes."""
-    if item.path is None:
-        return _drain(sys.stdin.buffer, item.shown, max_pixels, memory_cap)
-    try:
-        if not stat.S_ISFIFO(item.path.stat().st_mode):
-            return item.path
-        with item.path.open("rb") as pipe:
-            return _drain(pipe, item.shown, max_pixels, memory_cap)
-    except OSError:
-        return item.path  # `probe` says what is wrong with it
-
-
-def _drain(stream: BinaryIO, shown: str, max_pixels: int, memory_cap: int | None) -> bytes:
-    # A raw picture of max_pixels at 16 bits and four bands is the most that could be meant.
-    limit = max_pixels * 8 + 2**20
-    option = "--max-pixels"
-    if memory_cap is not None and memory_cap < limit:
-        limit, option = memory_cap, "--memory"
-    data = io.BytesIO()
-    try:
-        while block := stream.read(1 << 20):
-            data.write(block)
-            if data.tell() > limit:
-                raise ImageError(
-                    f"{shown}: more bytes than {option} allows; save it to a file first, or raise {option}"
-                )
-    except OSError as error:
-        raise ImageError(f"{shown}: can't be read ({(error.strerror or str(error)).lower()})") from error
-    return data.getvalue()

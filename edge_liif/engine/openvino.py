@@ -168,7 +168,14 @@ class OpenVINOEngine(Engine):
 
     @property
     def memory(self) -> MemoryFacts:
-        return MemoryFacts(200 * 2**20, 4000, 1500)
+        # Fitted by benchmarks/memory_model.py; results/memory_model.md has the table. The encoder's peak is at its widest
+        # concatenation, held twice, beside the hidden map, held twice while it is transposed. The decoder's blocks
+        # take over memory that the encoder has freed; they are counted all the same.
+        spec = self._network.spec
+        each = PRECISIONS[self.precision].size
+        values = 2 * spec.decoder.hidden[0] + 2 * spec.widest_input + 7 * spec.encoder.features
+        weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
+        return MemoryFacts(150 * 2**20 + 5 * weights, each * values, 2 * each * max(spec.decoder.hidden))
 
     def _compile(self, model: ov.Model, outputs: bool) -> Any:
         if self._storage != ov.Type.f32:

@@ -111,11 +111,11 @@ class TorchEngine(Engine):
 
     @property
     def memory(self) -> MemoryFacts:
-        bytes_each = _BYTES[self.precision]
-        widest = max(sum(shape[1:2]) for name, shape in self._spec.tensor_shapes.items() if name.endswith("weight"))
+        # Fitted by benchmarks/memory_model.py on the CPU; results/memory_model.md has the table.
+        each = _BYTES[self.precision]
         hidden = self._spec.decoder.hidden
-        base = 480 * 2**20 + 3 * self._weights_bytes
-        return MemoryFacts(base, bytes_each * (3 * widest + 2 * hidden[0]), bytes_each * 3 * max(hidden) + 24)
+        values = hidden[0] + 2 * self._spec.widest_input + 3 * self._spec.encoder.features
+        return MemoryFacts(330 * 2**20 + 4 * self._weights_bytes, each * values, 3 * each * max(hidden))
 
     def peak_device_bytes(self) -> int | None:
         return torch.cuda.max_memory_reserved() if self.device == "cuda" else None

@@ -81,6 +81,12 @@ class ModelSpec:
         return total
 
     @property
+    def widest_input(self) -> int:
+        """Most channels that any convolution of the encoder reads."""
+        shapes = self.encoder_module.tensor_shapes(self.encoder)
+        return max(shape[1] for name, shape in shapes.items() if name.endswith(".weight"))
+
+    @property
     def encoder_multiply_adds(self) -> int:
         """Multiply-adds of the encoder per LR pixel."""
         weights = self.encoder_module.tensor_shapes(self.encoder)

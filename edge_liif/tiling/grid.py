@@ -15,7 +15,7 @@ from ..geometry import output_span
 
 @dataclass(frozen=True)
 class Segment:
-    """One tile along one axis: core start..stop and window origin in LR pixels, its output pixels out_start..out_stop."""
+    """One tile along one axis, in LR pixels: core start..stop, window origin; out_start..out_stop in output pixels."""
 
     start: int
     stop: int

@@ -28,9 +28,9 @@ def test_log_that_nobody_takes_is_no_error(monkeypatch):
 def test_full_stdout_is_our_error(monkeypatch):
     with open("/dev/full", "w") as full:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdout", full)
-        with pytest.raises(OutputError, match=r"standard output: can't be written \(no space left on device\)"):
-            with console.standard_output():
-                print("x")
+        told = pytest.raises(OutputError, match=r"standard output: can't be written \(no space left on device\)")
+        with told, console.standard_output():
+            print("x")
         monkeypatch.undo()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def contents(folder: Path) -> dict[str, bytes | None]:
+def contents(folder: Path, pattern: str = "*") -> dict[str, bytes | None]:
     """Everything under a folder: bytes of files, None for folders; hidden and unfinished files are seen too."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in sorted(folder.rglob("*"))
-        if not path.is_fifo()
-    }
+    found: dict[str, bytes | None] = {}
+    for path in sorted(folder.rglob(pattern)):
+        with contextlib.suppress(FileNotFoundError):  # a running process may take it away meanwhile
+            found[str(path.relative_to(folder))] = path.read_bytes() if path.is_file() else None
+    return found
 
 
 def gradient(width: int = 16, height: int = 12, bands: int = 3) -> NDArray[np.uint8]:

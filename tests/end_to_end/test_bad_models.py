@@ -26,9 +26,9 @@ class _Payload:
 @pytest.fixture
 def bomb() -> Path:
     with pytest.raises(FileExistsError):  # the fixture's own check: unpickling does run it
-        os.mkdir("payload-ran")
+        Path("payload-ran").mkdir()
         pickle.loads(pickle.dumps(_Payload()))
-    os.rmdir("payload-ran")
+    Path("payload-ran").rmdir()
     Path("bomb.pth").write_bytes(pickle.dumps({"model": {"sd": _Payload()}}))
     return Path("bomb.pth")
 

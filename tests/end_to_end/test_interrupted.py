@@ -25,7 +25,7 @@ def in_the_middle(picture) -> Callable[..., subprocess.Popen[str]]:
     def start(*prefix: str) -> subprocess.Popen[str]:
         process = subprocess.Popen([*prefix, *COMMAND, *ARGUMENTS], stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 60
-        while not any(part.stat().st_size for part in Path().glob(".*.part")):
+        while not any(contents(Path(), ".*.part").values()):
             assert process.poll() is None, "it ended too early"
             assert time.monotonic() < deadline
             time.sleep(0.01)
