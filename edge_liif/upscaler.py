@@ -89,7 +89,9 @@ class Upscaler:
         pixels = picture.pixels
         height, width, bands = pixels.shape
         out_height, out_width = enlargement(scale, size).output_size(height, width)
-        plan = self.plan(Job(height, width, out_height, out_width, bands, pixels.itemsize, 2 * pixels.nbytes))
+        # the caller's array, the copy that alpha's bled colour needs, and the result, which here is not streamed
+        held = 2 * pixels.nbytes + out_height * out_width * bands * pixels.itemsize
+        plan = self.plan(Job(height, width, out_height, out_width, bands, pixels.itemsize, held))
         result = np.empty((out_height, out_width, bands), pixels.dtype)
         row = 0
         for rows in self.rows(pixels, plan, progress):

@@ -109,7 +109,8 @@ def choose(
         note = "; fp32 because the picture has 16 bits"
     if not options:
         # ask for it by name, so that the error says what is missing
-        wanted = ("openvino" if engine == "auto" else engine, "cpu" if device == "auto" else device)
+        only = "torch" if device in {"cuda", "mps"} else "openvino"
+        wanted = (only if engine == "auto" else engine, "cpu" if device == "auto" else device)
         open_engine(network, wanted[0], "fp32" if precision == "auto" else precision, wanted[1], threads)
         raise EngineError(f"no engine offers precision {precision} on device {device}; run: edge-liif doctor")
     checks = [check(network, *option, threads) for option in options]

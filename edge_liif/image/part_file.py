@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -30,8 +31,14 @@ def resolve_target(path: str | Path) -> Path:
     try:
         if target.is_symlink():
             return target.resolve()
-    except (OSError, RuntimeError) as error:
+    except RuntimeError as error:
         raise OutputError(f"{printable(str(path))}: is a link that can't be followed; give another name") from error
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OutputError(f"{printable(str(path))}: is a link that can't be followed; give another name") from error
+        raise OutputError(
+            f"{printable(str(path))}: can't be written ({os_reason(error)}); give another name"
+        ) from error
     return target
 
 
@@ -61,11 +68,14 @@ def check_target(path: str | Path, overwrite: bool) -> None:
     probe = _part_path(target)
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        probe.unlink()
     except OSError as error:
         raise OutputError(
             f"{shown}: can't write in the folder {printable(str(folder))} ({os_reason(error)}); choose another"
         ) from error
+    finally:
+        # also when an interrupt arrives between the two
+        with contextlib.suppress(OSError):
+            probe.unlink()
 
 
 def remove_stale_parts(path: str | Path) -> list[Path]:

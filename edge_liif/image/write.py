@@ -134,6 +134,7 @@ class RowWriter:
         exif, xmp = upright(exif), upright_xmp(xmp)
         self._exif = exif
         self._done = False
+        self._encoder: Any = None
         self._part: PartFile | None = None
         self._stream: BinaryIO | None = None
         self._spool: BinaryIO | None = None
@@ -148,10 +149,15 @@ class RowWriter:
             if fmt == "tiff":
                 self._spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed by commit or abandon)
             sink = _Stream(output) if self._spool is None else _Descriptor(self._spool.fileno())
-        options = _save_options(self.plan, quality, lossless, compression)
-        self._png = PngEncoder(width, height, self.plan.bands, self.plan.depth)
-        self._encoder = EncoderThread(self.plan, sink, options, Metadata(icc, exif, xmp, density))
-        self._put(self._png.start())
+        try:
+            options = _save_options(self.plan, quality, lossless, compression)
+            self._png = PngEncoder(width, height, self.plan.bands, self.plan.depth)
+            self._encoder = EncoderThread(self.plan, sink, options, Metadata(icc, exif, xmp, density))
+            self._put(self._png.start())
+        except BaseException:
+            # An interrupt may arrive here too: the part file exists already, and nobody else would remove it.
+            self.abandon()
+            raise
 
     def write(self, rows: NDArray[Any]) -> None:
         """Append rows, shape (n, width, bands) in the writer's depth, n >= 0.
@@ -203,7 +209,8 @@ class RowWriter:
             self._close_spool()
             return
         self._done = True
-        self._encoder.abort()
+        if self._encoder is not None:
+            self._encoder.abort()
         if self._part is not None:
             self._part.discard()
         self._close_spool()

@@ -5,6 +5,7 @@ Nothing is ever unpickled with code in it: a foreign .pth is read with torch's `
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,24 +73,28 @@ def load_network(path: Path, expected_sha256: str | None = None) -> Network:
         raise ModelError(f"{path}: can't be read ({error.strerror or error})") from error
     if expected_sha256 is not None and digest != expected_sha256:
         raise ModelError(
-            f"{path}: its sha256 is {digest}, not {expected_sha256}; the file is damaged or has been replaced"
+            f"{path}: is damaged or has been replaced (sha256 {digest[:12]}..., expected "
+            f"{(expected_sha256 or 'a recorded one')[:12]}...); reinstall edge-liif, or fetch or import the model again"
         )
     try:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
             if SPEC_KEY not in metadata:
                 raise ModelError(f"{path}: a safetensors file, but no edge-liif model (no specification in it)")
-            spec = ModelSpec.from_json(metadata[SPEC_KEY])
+            spec = _named(path, metadata[SPEC_KEY])
             names = list(file.keys())
             # Shapes are compared before any tensor is read: a hostile header must not make us allocate.
             for name in names:
                 if name != KNOWN_ANSWER and tuple(file.get_slice(name).get_shape()) != spec.tensor_shapes.get(name):
                     raise ModelError(f"{path}: tensor {name} does not fit the model's specification")
-            tensors = {name: _as_float32(file.get_tensor(name), name) for name in names}
+            tensors = {name: _as_float32(file.get_tensor(name), f"{path}: tensor {name}") for name in names}
     except (SafetensorError, ValueError, OSError, TypeError) as error:
         raise ModelError(f"{path}: not a readable safetensors file ({str(error)[:120]})") from error
     answer = tensors.pop(KNOWN_ANSWER, None)
-    return Network(spec, tensors, answer, digest)
+    try:
+        return Network(spec, tensors, answer, digest)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def save_network(network: Network, path: Path, dtype: type[np.floating] = np.float32) -> None:
@@ -120,7 +125,9 @@ def read_liif_checkpoint(path: Path, name: str) -> Network:
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of a bad file is said in the error below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch raises whatever its reader met: UnpicklingError, RuntimeError, EOFError, KeyError, zipfile errors ...
         raise ModelError(
@@ -147,7 +154,14 @@ def with_spec(network: Network, **changes: object) -> Network:
     return replace(network, spec=replace(network.spec, **changes))  # type: ignore[arg-type]
 
 
+def _named(path: Path, text: str) -> ModelSpec:
+    try:
+        return ModelSpec.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
 def _as_float32(tensor: NDArray, name: str) -> NDArray[np.float32]:
     if tensor.dtype not in (np.float16, np.float32):
-        raise ModelError(f"tensor {name} is {tensor.dtype}; this version reads float16 and float32")
+        raise ModelError(f"{name} is {tensor.dtype}; this version reads float16 and float32")
     return tensor.astype(np.float32)

@@ -119,3 +119,8 @@ def test_candidates_follow_the_options() -> None:
     assert all(c[0] == "torch" for c in candidates("torch"))
     assert candidates("openvino", "cpu", "fp32") == [("openvino", "cpu", "fp32")]
     assert candidates("openvino", "cuda") == []
+
+
+def test_a_device_that_only_torch_has_is_asked_of_torch(network: Network) -> None:
+    with pytest.raises(EngineError, match=r"torch sees no Apple GPU|not installed"):
+        choose(network, device="mps")
