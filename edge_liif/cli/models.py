@@ -132,6 +132,7 @@ def import_model(
     half: Annotated[bool, typer.Option("--half", help="Store float16: half the size.")] = False,
     licence: Annotated[str, typer.Option(help="Licence of the weights (SPDX), kept in the file.")] = "unknown",
     authors: Annotated[str, typer.Option(help="Who made the weights, kept in the file.")] = "unknown",
+    origin: Annotated[str, typer.Option(help="Where the weights come from, kept in the file.")] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
 ) -> None:
     """Convert a LIIF checkpoint to .safetensors. Files that carry code are refused."""
@@ -149,7 +150,7 @@ def import_model(
         raise UsageError(f"{target}: exists; use --overwrite or another --name")
     if output is None:
         _make_folder(models_home())
-    network = convert_checkpoint(file, target, name, half=half, licence=licence, authors=authors)
+    network = convert_checkpoint(file, target, name, half=half, licence=licence, authors=authors, origin=origin)
     if output is None:
         parent = network.spec.parent_sha256
         try:

@@ -168,7 +168,7 @@ class OpenVINOEngine(Engine):
 
     @property
     def memory(self) -> MemoryFacts:
-        # Fitted by benchmarks/memory_model.py; results/memory_model.md has the table. The encoder's peak is at its widest
+        # Fitted by benchmarks/memory_model.py; results/memory.md has the table. The encoder's peak is at its widest
         # concatenation, held twice, beside the hidden map, held twice while it is transposed. The decoder's blocks
         # take over memory that the encoder has freed; they are counted all the same.
         spec = self._network.spec

@@ -111,7 +111,7 @@ class TorchEngine(Engine):
 
     @property
     def memory(self) -> MemoryFacts:
-        # Fitted by benchmarks/memory_model.py on the CPU; results/memory_model.md has the table.
+        # Fitted by benchmarks/memory_model.py on the CPU; results/memory.md has the table.
         each = _BYTES[self.precision]
         hidden = self._spec.decoder.hidden
         values = hidden[0] + 2 * self._spec.widest_input + 3 * self._spec.encoder.features

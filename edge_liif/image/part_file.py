@@ -35,7 +35,7 @@ def resolve_target(path: str | Path) -> Path:
         raise OutputError(f"{printable(str(path))}: is a link that can't be followed; give another name") from error
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OutputError(f"{printable(str(path))}: is a link that can't be followed; give another name") from error
+            raise OutputError(f"{printable(str(path))}: is a link that leads in a circle; give another name") from error
         raise OutputError(
             f"{printable(str(path))}: can't be written ({os_reason(error)}); give another name"
         ) from error
