@@ -11,9 +11,9 @@ that halo in the model's file, which makes it the model's default.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
+from safetensors import safe_open
 
 from edge_liif.engine.select import open_engine
 from edge_liif.evaluate import find_datasets, load_rgb, pil_bicubic
@@ -44,10 +44,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--write", type=int)
     options = parser.parse_args()
-    resolved = resolve(options.model)
-    network = load_network(Path(resolved.path))
+    path = resolve(options.model).path
+    network = load_network(path)
     engine = open_engine(network, "openvino", "fp32", "cpu")
     halos = [int(h) for h in options.halos.split(",")]
+    if options.write is not None and (options.write not in halos or not options.model.endswith(".safetensors")):
+        parser.error("--write takes one of --halos, and a model given by its file")
     worst = dict.fromkeys(halos, 0.0)
     pictures = 0
     sets = find_datasets(options.data)
@@ -72,7 +74,9 @@ def main() -> None:
     if options.write is not None:
         names = ", ".join(dataset.name for dataset in sets)
         halo = HaloMeasurement(options.write, round(worst[options.write], 6), f"{pictures} pictures of {names}")
-        save_network(with_spec(network, halo=halo), Path(resolved.path), np.float16)
+        with safe_open(path, "numpy") as file:
+            half = file.get_tensor("imnet.layers.0.bias").dtype == np.float16
+        save_network(with_spec(network, halo=halo), path, np.float16 if half else np.float32)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,10 @@ class EngineError(EdgeLiifError):
     """An engine is not installed, can't run the network, or gave a wrong result."""
 
 
+class EngineFailure(EngineError):
+    """A framework raised an error of no particular type while it worked; it may have been out of memory."""
+
+
 class MemoryCapError(EdgeLiifError):
     """The work does not fit into the memory cap; the message states the smallest cap that does."""
 

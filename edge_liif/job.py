@@ -23,8 +23,6 @@ from .tiling.run import Progress, RunLog
 from .upscaler import Upscaler
 
 DEFAULT_MAX_PIXELS = 500_000_000
-# What `bleed_colour` takes a pixel for a moment; its result, the colours once more, stays for the whole run.
-_BLEED_BYTES = 25
 
 
 @dataclass(frozen=True)
@@ -60,6 +58,7 @@ class Report:
     precision: str | None = None
     why: str | None = None
     tile: tuple[int, int] | None = None
+    window: tuple[int, int] | None = None
     halo: int | None = None
     exact_halo: int | None = None
     tiles: int | None = None
@@ -114,6 +113,7 @@ def prepare(
 
     Raises ImageError, OutputError, UsageError, MemoryCapError, EngineError, before anything is written.
     """
+    from .image.alpha import BLEED_BYTES
     from .image.read import check_pixels, decode_peak_bytes, probe
 
     source = encoded(item, max_pixels, upscaler.settings.memory)
@@ -148,7 +148,8 @@ def prepare(
         engine.precision,
         choice.why,
     )
-    bleeding = _BLEED_BYTES * header.pixels if header.has_alpha else 0
+    # Bleeding takes some for a moment; its result, the colours once more, stays for the whole run.
+    bleeding = BLEED_BYTES * header.pixels if header.has_alpha else 0
     bled = header.array_bytes // header.bands * (header.bands - 1) if header.has_alpha else 0
     plan = upscaler.plan(
         Job(
@@ -165,7 +166,10 @@ def prepare(
             ),
         )
     )
-    report.tile, report.tiles = (plan.shape.width, plan.shape.height), plan.tiles
+    report.tile, report.tiles = (plan.columns.longest_core, plan.rows.longest_core), plan.tiles
+    report.window = (plan.shape.width, plan.shape.height)
+    if plan.memory_cap is not None and engine.device != "cpu":
+        report.warnings.append(f"the memory cap is measured on the CPU; on {engine.device} it only sizes the tiles")
     report.halo, report.exact_halo = plan.halo, spec.exact_halo
     report.memory_cap_bytes = plan.memory_cap
     report.predicted_peak_bytes, report.predicted_parts = plan.peak_bytes, plan.parts
@@ -224,7 +228,8 @@ def execute(
     report.warnings += log.warnings
     report.peak_memory_bytes = peak_resident_bytes()
     report.peak_device_bytes = upscaler.choice(job.sample_bytes == 2).engine.peak_device_bytes()
-    if plan.memory_cap is not None and (report.peak_memory_bytes or 0) > plan.memory_cap:
+    on_cpu = report.device == "cpu"
+    if on_cpu and plan.memory_cap is not None and (report.peak_memory_bytes or 0) > plan.memory_cap:
         report.warnings.append(
             f"peak memory {report.peak_memory_bytes} exceeded the cap {plan.memory_cap}; please report this"
         )

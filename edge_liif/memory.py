@@ -7,6 +7,15 @@ import sys
 from pathlib import Path
 
 
+def resident_bytes() -> int | None:
+    """Resident bytes of this process now; None where unknown."""
+    try:
+        match = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    except OSError:
+        return None
+    return int(match[1]) * 1024 if match else None
+
+
 def peak_resident_bytes() -> int | None:
     """Peak resident bytes of this process since its start (VmHWM), libraries and everything; None where unknown.
 

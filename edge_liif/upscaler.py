@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,52 +11,13 @@ from numpy.typing import NDArray
 
 from .engine.select import Choice, choose
 from .errors import UsageError
+from .memory import resident_bytes
 from .model.checkpoint import Network, load_network
 from .model.zoo import default_model, resolve
+from .options import Settings, check_choice, parse_halo, parse_memory
 from .scale import enlargement
 from .tiling.plan import Job, Plan, make_plan
 from .tiling.run import Plane, Progress, RunLog, render
-
-_UNITS = {"": 1, "b": 1, "k": 2**10, "kib": 2**10, "m": 2**20, "mib": 2**20, "g": 2**30, "gib": 2**30}
-_UNITS |= {"kb": 10**3, "mb": 10**6, "gb": 10**9}
-
-
-def parse_memory(text: str | int | None) -> int | None:
-    """Bytes of a memory cap: 1GiB, 512MiB, 1.5g, 800MB, or a number of bytes. None stays None."""
-    if text is None or isinstance(text, int):
-        return text
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", text)
-    if match is None or match[2].lower() not in _UNITS:
-        raise UsageError(f"memory {text[:40]!r} is not an amount like 1GiB, 512MiB or 800MB")
-    amount = int(float(match[1]) * _UNITS[match[2].lower()])
-    if amount < 2**20:
-        raise UsageError(f"memory {text!r} is {amount} bytes, less than 1MiB; say the unit, like 1GiB")
-    return amount
-
-
-def parse_halo(text: str | int) -> str | int:
-    """`auto`, `exact`, or LR pixels."""
-    if isinstance(text, str) and text in {"auto", "exact"}:
-        return text
-    try:
-        pixels = int(text)
-    except ValueError:
-        pixels = -1
-    if not 0 <= pixels <= 4096:
-        raise UsageError(f"halo {text!r} is not auto, exact or a number of pixels of 0..4096")
-    return pixels
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to work. memory: cap in bytes or None; halo: auto, exact or LR pixels; threads: None for all."""
-
-    engine: str = "auto"
-    precision: str = "auto"
-    device: str = "auto"
-    memory: int | None = None
-    halo: str | int = "auto"
-    threads: int | None = None
 
 
 class Upscaler:
@@ -83,15 +42,19 @@ class Upscaler:
         round(scale * side). progress(done, total) is called with output pixels.
         Raises ImageError for other arrays, UsageError for impossible scales, MemoryCapError, EngineError.
         """
+        from .image.alpha import BLEED_BYTES
         from .image.picture import Picture
 
         picture = Picture.from_array(image)
         pixels = picture.pixels
         height, width, bands = pixels.shape
         out_height, out_width = enlargement(scale, size).output_size(height, width)
-        # the caller's array, the copy that alpha's bled colour needs, and the result, which here is not streamed
-        held = 2 * pixels.nbytes + out_height * out_width * bands * pixels.itemsize
-        plan = self.plan(Job(height, width, out_height, out_width, bands, pixels.itemsize, held))
+        # What the calling program holds already counts too, and the result, which here is not streamed.
+        base = self.choice(pixels.itemsize == 2).engine.memory.base
+        held = max(pixels.nbytes, (resident_bytes() or 0) - base) + out_height * out_width * bands * pixels.itemsize
+        alpha = (pixels.nbytes, BLEED_BYTES * height * width) if bands in (2, 4) else (0, 0)
+        job = Job(height, width, out_height, out_width, bands, pixels.itemsize, held + alpha[0], alpha[1])
+        plan = self.plan(job)
         result = np.empty((out_height, out_width, bands), pixels.dtype)
         row = 0
         for rows in self.rows(pixels, plan, progress):
@@ -111,6 +74,8 @@ class Upscaler:
         """The engine for 8-bit or for 16-bit pictures, chosen once."""
         if sixteen_bit not in self._choices:
             s = self.settings
+            # one engine at a time: the plan counts the memory of one
+            self._choices.clear()
             self._choices[sixteen_bit] = choose(
                 self.network, s.engine, s.precision, s.device, s.threads, exact_colours=sixteen_bit
             )
@@ -154,6 +119,7 @@ def load(
     memory: cap for the whole process, "1GiB" or bytes; halo: "auto" (measured, below 1/255), "exact", or LR pixels.
     Raises ModelError, UsageError.
     """
+    check_choice(engine=engine, device=device, precision=precision)
     resolved = resolve(str(model) if model is not None else default_model())
     network = load_network(Path(resolved.path), resolved.sha256_expected)
     settings = Settings(engine, precision, device, parse_memory(memory), parse_halo(halo), threads)

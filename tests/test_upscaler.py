@@ -10,7 +10,8 @@ import pytest
 
 import edge_liif
 from edge_liif.errors import ImageError, MemoryCapError, ModelError, UsageError
-from edge_liif.upscaler import Upscaler, parse_halo, parse_memory
+from edge_liif.options import parse_halo, parse_memory
+from edge_liif.upscaler import Upscaler
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +122,16 @@ def test_unknown_model() -> None:
 def test_amounts() -> None:
     assert parse_memory("1GiB") == 2**30 and parse_memory("1.5g") == 3 * 2**29 and parse_memory("800MB") == 8 * 10**8
     assert parse_memory(None) is None and parse_memory(5_000_000) == 5_000_000
-    for bad in ("", "much", "5 apples", "-1GiB", "1", "nan"):
+    for bad in ("", "much", "5 apples", "-1GiB", "1", "nan", 0, -5, 1.5):
         with pytest.raises(UsageError):
             parse_memory(bad)
     assert parse_halo("exact") == "exact" and parse_halo("12") == 12
     for bad in ("-1", "wide", "99999"):
         with pytest.raises(UsageError):
             parse_halo(bad)
-    with pytest.raises(UsageError):
-        edge_liif.load(threads=0)
+    for wrong in ({"threads": 0}, {"engine": "abacus"}, {"precision": "int3"}, {"device": "npu"}):
+        with pytest.raises(UsageError):
+            edge_liif.load(**wrong)
 
 
 def test_importing_is_light() -> None:

@@ -15,7 +15,7 @@ _FLAGS = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int
 
 def doctor(
     model: Annotated[str | None, typer.Option(help="Model to check with; the default one if not given.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; all by default.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Versions, CPU features, and a self-check of every engine and precision on one tile."""

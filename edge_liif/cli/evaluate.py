@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from ..options import check_choice
 from .console import progress_bar
-from .run import Device, Engine, Halo, Precision, Threads, check_choice
+from .run import Device, Engine, Halo, Precision, Threads
 
 
 def evaluate(

@@ -141,10 +141,10 @@ def import_model(
 
     name = name or file.stem
     if output is None and (entry := load_manifest().get(name)) is not None:
-        if not entry.bundled and entry.sha256 == sha256_of(file):
-            pass  # a browser fetched what `models fetch` could not
-        else:
+        if entry.bundled or entry.sha256 != sha256_of(file):
             raise UsageError(f"the name {name} is taken by a model of the manifest; give another with --name")
+        # a browser fetched what `models fetch` could not
+        licence, authors, origin = entry.licence, ", ".join(entry.authors), entry.urls[0]
     target = output or home_path(name)
     if target.exists() and not overwrite:
         raise UsageError(f"{target}: exists; use --overwrite or another --name")

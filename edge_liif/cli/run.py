@@ -16,6 +16,7 @@ from ..errors import EdgeLiifError, UsageError
 from ..files import PICTURE_SUFFIXES, STREAM, Input, Naming, collect, is_folder, settle
 from ..image.source import printable
 from ..job import DEFAULT_MAX_PIXELS, Report, WriteOptions, prepare, run_one
+from ..options import check_choice
 from ..scale import Enlargement, enlargement
 from .console import amount, complain, progress_bar, say, standard_output
 
@@ -29,26 +30,13 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, gpu (Intel) or mps."
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
 Memory = Annotated[str | None, typer.Option(help="Cap on the memory of the whole process, e.g. 1GiB.")]
 Halo = Annotated[str, typer.Option(help="auto (measured, below 1/255), exact, or pixels around each tile.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; all by default.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")]
 Format = Annotated[str | None, typer.Option(help="png, jpeg, tiff or webp; by default as the output's name says.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse inputs with more pixels than this.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per input on stdout.")]
 Background = Annotated[str | None, typer.Option(help="Colour to put under transparency, e.g. '#ffffff'.")]
 Lossless = Annotated[bool, typer.Option("--lossless", help="Lossless WebP.")]
-
-_CHOICES = {
-    "engine": ("auto", "openvino", "torch"),
-    "device": ("auto", "cpu", "cuda", "gpu", "mps"),
-    "precision": ("auto", "fp32", "bf16", "fp16"),
-}
-
-
-def check_choice(**options: str) -> None:
-    """Raise UsageError for a value that its option does not have."""
-    for name, value in options.items():
-        if value not in _CHOICES[name]:
-            raise UsageError(f"--{name} {value!r} is not one of {', '.join(_CHOICES[name])}")
 
 
 def run(

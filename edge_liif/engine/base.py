@@ -7,6 +7,7 @@ may compile.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -35,12 +36,20 @@ class MemoryFacts:
     """An engine's resident bytes, for the memory plan. Measured by `benchmarks/memory_model.py`.
 
     base: process, libraries, weights and compiled code before the first tile; lr_pixel: per LR pixel of the window;
-    evaluation: per evaluation of a decoded block.
+    evaluation: per evaluation of a decoded block; column: per evaluation along a row, for the offset terms.
     """
 
     base: int
     lr_pixel: int
     evaluation: int
+    column: int = 0
+
+
+def usable_cpus() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class Engine(ABC):

@@ -7,7 +7,8 @@ outside the graph in fp32, because a half-precision graph would round its weight
 
 from __future__ import annotations
 
-import os
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,31 @@ import openvino as ov
 import openvino.opset13 as op
 from numpy.typing import NDArray
 
-from ..errors import EngineError, OutOfMemory
-from ..geometry import Geometry
+from ..errors import EngineError, EngineFailure, OutOfMemory
+from ..geometry import AxisQueries, Geometry
 from ..model.checkpoint import Network
 from ..model.liif import OUTPUTS, first_layer, layer_names
 from ..model.zoo import cache_home
-from .base import Engine, MemoryFacts, TileShape
+from .base import Engine, MemoryFacts, TileShape, usable_cpus
 
 PRECISIONS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "fp16": ov.Type.f16}
 _DEVICES = {"cpu": "CPU", "gpu": "GPU"}
+
+
+# Python, OpenVINO, libvips and whatever else is there before the weights; the self-check of a first run included.
+BASE_BYTES = 150 * 2**20
+# Compiled graphs are kept per shape and version; the oldest go when there are more than this.
+CACHE_BYTES = 256 * 2**20
+
+
+def _prune(folder: Path) -> None:
+    """Delete the compiled graphs used longest ago until the rest fit into CACHE_BYTES."""
+    blobs = sorted(((p.stat().st_mtime, p.stat().st_size, p) for p in folder.iterdir() if p.is_file()), reverse=True)
+    total = 0
+    for _, size, path in blobs:
+        total += size
+        if total > CACHE_BYTES:
+            path.unlink(missing_ok=True)
 
 
 class GraphLayers:
@@ -119,31 +136,35 @@ class OpenVINOEngine(Engine):
             "NUM_STREAMS": 1,
         }
         if target == "CPU":
-            self._options["INFERENCE_NUM_THREADS"] = threads or len(os.sched_getaffinity(0))
+            self._options["INFERENCE_NUM_THREADS"] = threads or usable_cpus()
         if cache:
             folder = cache_home() / "openvino"
-            try:
+            # a read-only home costs start-up time, nothing else
+            with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
+                _prune(folder)
                 self._options["CACHE_DIR"] = str(folder)
-            except OSError:
-                pass  # a read-only home costs start-up time, nothing else
         self._first = first_layer(network.tensors)
         self._shape: TileShape | None = None
         self._encode: Any = None
+        self._columns: tuple[AxisQueries, tuple[float, float], AxisQueries, NDArray[np.float32]] | None = None
         self._decode: Any = None
 
     def prepare(self, shape: TileShape) -> None:
         if shape == self._shape:
             return
-        with _memory_errors():
-            if self._shape is None or (shape.height, shape.width) != (self._shape.height, self._shape.width):
+        before, self._shape = self._shape, None
+        # the old graphs go before the new ones come, and a failure leaves none that look ready
+        self._decode, self._columns = None, None
+        with _engine_errors():
+            if before is None or (shape.height, shape.width) != (before.height, before.width) or self._encode is None:
                 self._encode = None
                 self._encode = self._compile(encoder_graph(self._network, shape.height, shape.width), outputs=True)
             self._decode = self._compile(decoder_graph(self._network, shape), outputs=False)
         self._shape = shape
 
     def encode(self, lr: NDArray[np.float32]) -> ov.Tensor:
-        with _memory_errors():
+        with _engine_errors():
             self._encode.infer([np.ascontiguousarray(lr)], share_inputs=True)
             return self._encode.get_output_tensor()
 
@@ -151,20 +172,29 @@ class OpenVINOEngine(Engine):
         shape = self._shape
         assert shape is not None, "prepare() comes first"
         rows = geometry.rows.padded(shape.rows, geometry.rows.positions)
-        columns = geometry.columns.padded(shape.columns, geometry.columns.positions)
+        columns, along_columns = self._column_terms(geometry)
         cells = (rows.index[:, None] * np.int32(shape.width) + columns.index).reshape(-1)
-        along_rows = rows.offset[:, None] * self._first.offset[:, 0].astype(np.float64)
-        along_columns = columns.offset[:, None] * self._first.offset[:, 1].astype(np.float64)
-        along_columns = along_columns + self._first.bias_for(geometry.cell)
-        with _memory_errors():
+        along_rows = rows.offset.astype(np.float32)[:, None, None] * self._first.offset[:, 0]
+        with _engine_errors():
             request = self._decode
             request.set_input_tensor(0, hidden)
-            request.set_input_tensor(1, ov.Tensor(np.ascontiguousarray(cells)))
-            request.set_input_tensor(2, ov.Tensor(along_rows.astype(np.float32)[:, None]))
-            request.set_input_tensor(3, ov.Tensor(along_columns.astype(np.float32)[None]))
+            request.set_input_tensor(1, ov.Tensor(cells, shared_memory=True))
+            request.set_input_tensor(2, ov.Tensor(along_rows, shared_memory=True))
+            request.set_input_tensor(3, ov.Tensor(along_columns, shared_memory=True))
             request.infer()
             colour = request.get_output_tensor().data.reshape(shape.rows, shape.columns, OUTPUTS)
             return geometry.columns.mix(geometry.rows.mix(colour, 0), 1)
+
+    def _column_terms(self, geometry: Geometry) -> tuple[AxisQueries, NDArray[np.float32]]:
+        """Padded column queries and their offset, cell and bias terms (1, columns, H1), made once for all blocks of a
+        tile, which share one `geometry.columns`."""
+        if self._columns is None or self._columns[0] is not geometry.columns or self._columns[1] != geometry.cell:
+            assert self._shape is not None
+            columns = geometry.columns.padded(self._shape.columns, geometry.columns.positions)
+            terms = columns.offset.astype(np.float32)[None, :, None] * self._first.offset[:, 1]
+            terms += self._first.bias_for(geometry.cell).astype(np.float32)
+            self._columns = (geometry.columns, geometry.cell, columns, terms)
+        return self._columns[2], self._columns[3]
 
     @property
     def memory(self) -> MemoryFacts:
@@ -175,7 +205,8 @@ class OpenVINOEngine(Engine):
         each = PRECISIONS[self.precision].size
         values = 2 * spec.decoder.hidden[0] + 2 * spec.widest_input + 7 * spec.encoder.features
         weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
-        return MemoryFacts(150 * 2**20 + 5 * weights, each * values, 2 * each * max(spec.decoder.hidden))
+        hidden = spec.decoder.hidden
+        return MemoryFacts(BASE_BYTES + 5 * weights, each * values, 2 * each * max(hidden), 4 * hidden[0] + 64)
 
     def _compile(self, model: ov.Model, outputs: bool) -> Any:
         if self._storage != ov.Type.f32:
@@ -186,7 +217,7 @@ class OpenVINOEngine(Engine):
         return self._core.compile_model(model, self._target, self._options).create_infer_request()
 
 
-class _memory_errors:
+class _engine_errors:
     """Turns the exceptions of OpenVINO into ours, by their type."""
 
     def __enter__(self) -> None: ...
@@ -195,4 +226,4 @@ class _memory_errors:
         if isinstance(error, MemoryError):
             raise OutOfMemory(f"OpenVINO ran out of memory ({error})") from error
         if isinstance(error, RuntimeError):
-            raise EngineError(f"OpenVINO failed: {str(error).strip().splitlines()[0][:200]}") from error
+            raise EngineFailure(f"OpenVINO failed: {' '.join(str(error).split())[:200]}") from error

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from ..errors import EngineError, OutOfMemory
+from ..errors import EngineError, EngineFailure, OutOfMemory
 from ..geometry import AxisQueries, Geometry
 from ..model.checkpoint import Network
 from ..model.liif import first_layer, layer_names
@@ -54,6 +54,10 @@ class TorchEngine(Engine):
     def __init__(
         self, network: Network, precision: str = "fp32", device: str = "cpu", threads: int | None = None
     ) -> None:
+        if precision not in DTYPES:
+            raise EngineError(f"the torch engine has no precision {precision}; it has {', '.join(DTYPES)}")
+        if device not in {"cpu", "cuda", "mps"}:
+            raise EngineError(f"the torch engine has no device {device}; it has cpu, cuda and mps")
         self.precision, self.device = precision, device
         self._spec = network.spec
         self._dtype, self._torch_device = DTYPES[precision], torch.device(device)
@@ -63,14 +67,14 @@ class TorchEngine(Engine):
             raise EngineError("torch sees no CUDA device here; use --device cpu")
         if device == "mps" and not torch.backends.mps.is_available():
             raise EngineError("torch sees no Apple GPU here; use --device cpu")
-        self._layers = TorchLayers(network, self._dtype, self._torch_device)
-        first = first_layer(network.tensors)
-        self._first = first
-        self._hidden_weight = self._tensor(first.convolution).contiguous(memory_format=torch.channels_last)
-        self._mlp = [
-            (self._tensor(network.tensors[f"{name}.weight"]), self._tensor(network.tensors[f"{name}.bias"]))
-            for name in layer_names(network.spec.decoder)[1:]
-        ]
+        self._first = first_layer(network.tensors)
+        with _engine_errors():
+            self._layers = TorchLayers(network, self._dtype, self._torch_device)
+            self._hidden_weight = self._tensor(self._first.convolution).contiguous(memory_format=torch.channels_last)
+            self._mlp = [
+                (self._tensor(network.tensors[f"{name}.weight"]), self._tensor(network.tensors[f"{name}.bias"]))
+                for name in layer_names(network.spec.decoder)[1:]
+            ]
         self._weights_bytes = sum(t.nbytes for t in network.tensors.values())
 
     def prepare(self, shape: TileShape) -> None:
@@ -79,14 +83,14 @@ class TorchEngine(Engine):
             torch.cuda.reset_peak_memory_stats()
 
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
-        with torch.inference_mode(), _memory_errors():
+        with torch.inference_mode(), _engine_errors():
             x = self._tensor(lr).contiguous(memory_format=torch.channels_last) * 2 - 1
             feature = self._spec.encoder_module.forward(self._layers, self._spec.encoder, x)
             hidden = F.conv2d(feature, self._hidden_weight, padding=1)
             return hidden[0].permute(1, 2, 0).contiguous()
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
-        with torch.inference_mode(), _memory_errors():
+        with torch.inference_mode(), _engine_errors():
             return self.decode_tensor(hidden, geometry).cpu().numpy()
 
     def decode_tensor(self, hidden: torch.Tensor, geometry: Geometry) -> torch.Tensor:
@@ -115,30 +119,28 @@ class TorchEngine(Engine):
         each = _BYTES[self.precision]
         hidden = self._spec.decoder.hidden
         values = hidden[0] + 2 * self._spec.widest_input + 3 * self._spec.encoder.features
-        return MemoryFacts(330 * 2**20 + 4 * self._weights_bytes, each * values, 3 * each * max(hidden))
+        return MemoryFacts(330 * 2**20 + 4 * self._weights_bytes, each * values, 3 * each * max(hidden), 24 * hidden[0])
 
     def peak_device_bytes(self) -> int | None:
         return torch.cuda.max_memory_reserved() if self.device == "cuda" else None
 
     def _tensor(self, array: NDArray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._torch_device, self._dtype)
+        # cast before the move: Apple GPUs know no float64
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self._dtype).to(self._torch_device)
 
     def _index(self, queries: AxisQueries) -> torch.Tensor:
         return torch.from_numpy(queries.index).to(self._torch_device, torch.int64)
 
     def _mix(self, colour: torch.Tensor, queries: AxisQueries, axis: int) -> torch.Tensor:
-        first, second, share = (
-            torch.from_numpy(a).to(self._torch_device) for a in (queries.first, queries.second, queries.weight)
-        )
+        first, second = (torch.from_numpy(a).to(self._torch_device) for a in (queries.first, queries.second))
+        share = torch.from_numpy(queries.weight).to(colour.dtype).to(self._torch_device)
         shape = [1, 1, 1]
         shape[axis] = -1
-        return torch.lerp(
-            colour.index_select(axis, first), colour.index_select(axis, second), share.to(colour.dtype).view(shape)
-        )
+        return torch.lerp(colour.index_select(axis, first), colour.index_select(axis, second), share.view(shape))
 
 
-class _memory_errors:
-    """Turns torch's out-of-memory exceptions into ours, by their type."""
+class _engine_errors:
+    """Turns the exceptions of torch into ours, by their type."""
 
     def __enter__(self) -> None: ...
 
@@ -147,3 +149,5 @@ class _memory_errors:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             raise OutOfMemory(f"torch ran out of memory ({error})") from error
+        if isinstance(error, (RuntimeError, TypeError)):
+            raise EngineFailure(f"torch failed: {' '.join(str(error).split())[:200]}") from error

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# The most that `bleed_colour` takes a pixel for a moment, its result apart.
+BLEED_BYTES = 25
+
 
 def bleed_colour(rgb: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     """Give each wholly transparent pixel the colour of the nearest pixel that isn't.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError, ModelError
 from . import edsr, liif, rdn
+from .selfcheck import OUT_SIZE
 from .spec import ModelSpec
 from .zoo import sha256_of
 
@@ -37,6 +38,9 @@ class Network:
 
     def __post_init__(self) -> None:
         expected = self.spec.tensor_shapes
+        answer = self.known_answer
+        if answer is not None and (answer.shape != (*OUT_SIZE, 3) or not np.isfinite(answer).all()):
+            raise ModelError(f"model {self.spec.name}: its known answer has the wrong shape or is not finite")
         missing = sorted(expected.keys() - self.tensors.keys())
         extra = sorted(self.tensors.keys() - expected.keys())
         if missing or extra:
@@ -84,8 +88,9 @@ def load_network(path: Path, expected_sha256: str | None = None) -> Network:
             spec = _named(path, metadata[SPEC_KEY])
             names = list(file.keys())
             # Shapes are compared before any tensor is read: a hostile header must not make us allocate.
+            shapes = {**spec.tensor_shapes, KNOWN_ANSWER: (*OUT_SIZE, 3)}
             for name in names:
-                if name != KNOWN_ANSWER and tuple(file.get_slice(name).get_shape()) != spec.tensor_shapes.get(name):
+                if tuple(file.get_slice(name).get_shape()) != shapes.get(name):
                     raise ModelError(f"{path}: tensor {name} does not fit the model's specification")
             tensors = {name: _as_float32(file.get_tensor(name), f"{path}: tensor {name}") for name in names}
     except (SafetensorError, ValueError, OSError, TypeError) as error:

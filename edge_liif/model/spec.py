@@ -8,12 +8,13 @@ converted file can be compared with its source line by line.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import ModelError
 from . import edsr, liif, rdn
 from .edsr import EDSRSpec
+from .layers import MAX_WIDTH
 from .liif import DecoderSpec
 from .rdn import RDNSpec
 
@@ -35,6 +36,13 @@ class HaloMeasurement:
     max_error: float
     images: str
 
+    def __post_init__(self) -> None:
+        # files say this, too
+        if type(self.pixels) is not int or not 0 <= self.pixels <= MAX_WIDTH:
+            raise ModelError(f"the model's halo of {str(self.pixels)[:20]} is not 0..{MAX_WIDTH} pixels")
+        if not isinstance(self.max_error, (int, float)) or not 0 <= self.max_error < 1:
+            raise ModelError(f"the model's halo error {str(self.max_error)[:20]} is not a share of full scale")
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -53,7 +61,7 @@ class ModelSpec:
 
     @property
     def encoder_module(self) -> Any:
-        """The module with `forward`, `tensor_shapes`, `halo`, `describe` for this encoder kind."""
+        """The module with `forward`, `tensor_shapes`, `radius`, `describe` for this encoder kind."""
         return ENCODERS[self.encoder.kind][1]
 
     @property
@@ -99,9 +107,6 @@ class ModelSpec:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
-
-    def with_halo(self, halo: HaloMeasurement) -> ModelSpec:
-        return replace(self, halo=halo)
 
     @staticmethod
     def from_json(text: str) -> ModelSpec:

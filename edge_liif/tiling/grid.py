@@ -15,23 +15,39 @@ from ..geometry import output_span
 
 @dataclass(frozen=True)
 class Segment:
-    """One tile along one axis, in LR pixels: core start..stop, window origin; out_start..out_stop in output pixels."""
+    """One tile along one axis: its core start..stop in LR pixels, its output pixels out_start..out_stop."""
 
     start: int
     stop: int
-    origin: int
     out_start: int
     out_stop: int
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis cut into tiles. window: LR pixels of every window."""
+    """One axis cut into tiles. window: LR pixels of every window; halo: of them, beyond each end of a core."""
 
     size: int
     out_size: int
     window: int
+    halo: int
     segments: tuple[Segment, ...]
+
+    def origin(self, segment: Segment) -> int:
+        """First LR pixel of a segment's window, shifted inwards at the rims."""
+        return min(max(segment.start - self.halo, 0), self.size - self.window)
+
+    @property
+    def longest_core(self) -> int:
+        return max(s.stop - s.start for s in self.segments)
+
+    @property
+    def longest_output(self) -> int:
+        return max(s.out_stop - s.out_start for s in self.segments)
+
+    def piece(self, start: int, stop: int) -> Segment:
+        """Part of a segment as one of its own."""
+        return Segment(start, stop, *output_span(self.size, self.out_size, start, stop))
 
 
 def cut_axis(size: int, out_size: int, core: int, halo: int) -> Axis:
@@ -45,9 +61,8 @@ def cut_axis(size: int, out_size: int, core: int, halo: int) -> Axis:
     for start, stop in bounds:
         out_start, out_stop = output_span(size, out_size, start, stop)
         if out_stop > out_start:
-            origin = min(max(start - halo, 0), size - window)
-            segments.append(Segment(start, stop, origin, out_start, out_stop))
-    return Axis(size, out_size, window, tuple(segments))
+            segments.append(Segment(start, stop, out_start, out_stop))
+    return Axis(size, out_size, window, halo, tuple(segments))
 
 
 def balanced(size: int, longest: int) -> list[tuple[int, int]]:

@@ -22,6 +22,8 @@ BLOCK_EVALUATIONS = 16_384
 # Larger windows save little halo; this also bounds the time between two steps of the progress bar.
 LARGEST_CORE = 384
 MIB = 2**20
+# Where no cap is given: room for tiles large enough, on a machine where other programs run too.
+USUAL_PEAK = 1024 * MIB
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,11 @@ class Plan:
 
 
 def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -> Plan:
-    """The best plan within the cap (bytes, None for no cap). Raises MemoryCapError that states the cap needed."""
+    """The best plan within the cap (bytes). Raises MemoryCapError that states the cap needed.
+
+    Without a cap the plan keeps within USUAL_PEAK if it can, and takes as little as possible if it can't.
+    """
+    limit = USUAL_PEAK if memory_cap is None else memory_cap
     best: Plan | None = None
     smallest: Plan | None = None
     best_area = 0
@@ -92,17 +98,19 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
         plan = plan_for_core(job, facts, halo, core, memory_cap)
         if smallest is None or plan.peak_bytes < smallest.peak_bytes:
             smallest = plan
-        if memory_cap is not None and plan.peak_bytes > memory_cap:
+        if plan.peak_bytes > limit:
             continue
         # one per cent of halo is not worth a larger footprint
         if best is None or plan.window_pixels < 0.99 * best.window_pixels:
             best, best_area = plan, core[0] * core[1]
     if best is None:
         assert smallest is not None
+        if memory_cap is None:
+            return smallest
         needed = -(-smallest.peak_bytes // MIB)
         raise MemoryCapError(
             f"{job.width}x{job.height} to {job.out_width}x{job.out_height} does not fit into --memory "
-            f"{(memory_cap or 0) // MIB}MiB; the smallest that does is --memory {needed}MiB"
+            f"{memory_cap // MIB}MiB; the smallest that does is --memory {needed}MiB"
         )
     return best
 
@@ -123,15 +131,14 @@ def plan_for_core(
         cuts = [0, *(stop for _, stop in balanced(segment.out_stop - segment.out_start, block_rows))]
         tallest = max(tallest, int(np.diff(row_counts[segment.out_start + np.array(cuts)]).max()))
     shape = TileShape(rows.window, columns.window, tallest, widest)
-    band_rows = max(s.out_stop - s.out_start for s in rows.segments)
     pixel_bytes = job.bands * job.sample_bytes
     parts = {
         "engine": facts.base,
         "tile": facts.lr_pixel * shape.height * shape.width,
-        "block": facts.evaluation * shape.rows * shape.columns,
+        "block": facts.evaluation * shape.rows * shape.columns + facts.column * shape.columns,
         "input": job.input_bytes,
-        # the band being filled, and the copies of it that wait for the encoder
-        "band": 3 * band_rows * job.out_width * pixel_bytes,
+        # the band being filled, and the pieces of it that wait for the encoder
+        "band": rows.longest_output * job.out_width * pixel_bytes + 4 * MIB,
         "writer": job.writer_bytes,
     }
     working = parts["tile"] + parts["block"] + parts["band"] + parts["writer"]

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine.base import Engine
-from ..errors import EngineError, OutOfMemory
-from ..geometry import Geometry, axis_queries, output_span
-from .grid import Segment, balanced
+from ..errors import EngineError, EngineFailure, OutOfMemory
+from ..geometry import Geometry, axis_queries
+from .grid import Axis, Segment, balanced
 from .plan import Plan, shrunk
 
 Progress = Callable[[int, int], None]
+# Halvings that a failing engine is given before its error is believed: an eighth of the tile's area.
+MOST_FAILURES = 3
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ def render(
     Raises EngineError for a wrong result, OutOfMemory when even the smallest tile does not fit.
     """
     walker = _Walker(plan, engine, planes, progress, log if log is not None else RunLog())
-    tallest = max(s.out_stop - s.out_start for s in plan.rows.segments)
-    band = np.empty((tallest, plan.job.out_width, plan.job.bands), dtype)
+    band = np.empty((plan.rows.longest_output, plan.job.out_width, plan.job.bands), dtype)
     for row in plan.rows.segments:
         target = band[: row.out_stop - row.out_start]
         for column in plan.columns.segments:
@@ -67,20 +68,19 @@ def render(
         yield target
 
 
+def _pieces(axis: Axis, segment: Segment, longest: int) -> list[Segment]:
+    cuts = balanced(segment.stop - segment.start, longest)
+    return [axis.piece(segment.start + start, segment.start + stop) for start, stop in cuts]
+
+
 class _Walker:
     def __init__(self, plan: Plan, engine: Engine, planes: list[Plane], progress: Progress | None, log: RunLog) -> None:
         self.plan, self.engine, self.planes, self.progress, self.log = plan, engine, planes, progress, log
-        self.core = self._largest_core(plan)
+        self.core = (plan.rows.longest_core, plan.columns.longest_core)
         self.done = 0
         self.total = plan.job.out_height * plan.job.out_width * len(planes)
         self._prepared = False
-
-    @staticmethod
-    def _largest_core(plan: Plan) -> tuple[int, int]:
-        return (
-            max(s.stop - s.start for s in plan.rows.segments),
-            max(s.stop - s.start for s in plan.columns.segments),
-        )
+        self._failures = 0
 
     def tile(self, row: Segment, column: Segment, target: NDArray) -> None:
         """Fill `target` (output rows and columns of this core), splitting the core as often as memory demands."""
@@ -96,53 +96,50 @@ class _Walker:
             for plane in self.planes:
                 self._plane(plane, row, column, target)
             self.log.tiles += 1
-        except OutOfMemory:
-            if max(self.core) == 1:
+            self._failures = 0
+        except (OutOfMemory, EngineFailure) as error:
+            # OpenVINO, and torch on the CPU, have no exception type of their own for memory that is not to be had. A
+            # failure of the engine is taken for one a few times in a row; a failure that smaller tiles don't cure is
+            # what it says.
+            self._failures += 1
+            if max(self.core) == 1 or (isinstance(error, EngineFailure) and self._failures > MOST_FAILURES):
                 raise
             self.done = done
-            self._halve()
+            self._halve(error)
             self.tile(row, column, target)
 
-    def _halve(self) -> None:
+    def _halve(self, error: Exception) -> None:
         height, width = self.core
         half = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
         self.plan = shrunk(self.plan, half)
         self.core = half
         self._prepared = False
         self.log.splits += 1
-        self.log.warnings.append(f"out of memory: tiles cut to {half[1]}x{half[0]}")
+        reason = "out of memory" if isinstance(error, OutOfMemory) else f"the engine failed ({error})"
+        self.log.warnings.append(f"{reason}: tiles cut to {half[1]}x{half[0]} and this one done again")
 
     def _in_parts(self, row: Segment, column: Segment, target: NDArray) -> None:
-        for r in self._cut(row, self.core[0], vertical=True):
-            for c in self._cut(column, self.core[1], vertical=False):
+        for r in _pieces(self.plan.rows, row, self.core[0]):
+            for c in _pieces(self.plan.columns, column, self.core[1]):
                 rows = slice(r.out_start - row.out_start, r.out_stop - row.out_start)
                 columns = slice(c.out_start - column.out_start, c.out_stop - column.out_start)
                 if target[rows, columns].size:
                     self.tile(r, c, target[rows, columns])
 
-    def _cut(self, segment: Segment, longest: int, vertical: bool) -> list[Segment]:
-        axis = self.plan.rows if vertical else self.plan.columns
-        pieces = []
-        for start, stop in balanced(segment.stop - segment.start, longest):
-            start, stop = segment.start + start, segment.start + stop
-            out = output_span(axis.size, axis.out_size, start, stop)
-            origin = min(max(start - self.plan.halo, 0), axis.size - axis.window)
-            pieces.append(Segment(start, stop, origin, *out))
-        return pieces
-
     def _plane(self, plane: Plane, row: Segment, column: Segment, target: NDArray) -> None:
         plan = self.plan
         shape, job = plan.shape, plan.job
-        window = plane.window(row.origin, column.origin, shape.height, shape.width)
+        row_origin, column_origin = plan.rows.origin(row), plan.columns.origin(column)
+        window = plane.window(row_origin, column_origin, shape.height, shape.width)
         if plane.constant and window.min() == window.max():
             target[..., plane.bands] = plane.store(np.full((1, 1, 3), window.flat[0], np.float32))
             self._advance(target.shape[0] * target.shape[1])
             return
         hidden = self.engine.encode(window)
-        columns = axis_queries(job.width, job.out_width, column.out_start, column.out_stop, column.origin)
+        columns = axis_queries(job.width, job.out_width, column.out_start, column.out_stop, column_origin)
         cell = (2 * job.height / job.out_height, 2 * job.width / job.out_width)
         for start, stop in balanced(row.out_stop - row.out_start, plan.block_rows):
-            rows = axis_queries(job.height, job.out_height, row.out_start + start, row.out_start + stop, row.origin)
+            rows = axis_queries(job.height, job.out_height, row.out_start + start, row.out_start + stop, row_origin)
             colour = self.engine.decode(hidden, Geometry(rows, columns, cell))
             if not np.isfinite(colour).all():
                 raise EngineError(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_liif.engine.base import TileShape
-from edge_liif.errors import EngineError, OutOfMemory
+from edge_liif.errors import EngineError, EngineFailure, OutOfMemory
 from edge_liif.tiling.plan import Job, plan_for_core
 from edge_liif.tiling.run import Plane, RunLog, render
 
@@ -97,13 +97,13 @@ def test_out_of_memory_halves_the_tile(limit: int, call: str, h: int, w: int) ->
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(4, 30), st.integers(4, 30))
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(2, 30), st.integers(2, 30))
 def test_memory_that_comes_and_goes_leaves_no_stale_tile(plan: list[bool], ch: int, cw: int) -> None:
     """Failures at arbitrary calls, after parts of a tile were stored already: never is a stale tile left."""
     calls = iter(plan)
     lr = picture(29, 41)
     whole, _, _ = enlarge(FakeEngine(2), lr, (61, 95), (100, 100))
-    failures = {"left": 4}
+    failures = {"left": 2}
 
     def fail(what: str, shape: TileShape) -> bool:
         if failures["left"] and next(calls, False):
@@ -113,7 +113,41 @@ def test_memory_that_comes_and_goes_leaves_no_stale_tile(plan: list[bool], ch: i
 
     result, log, _ = enlarge(FakeEngine(2, fail), lr, (61, 95), (ch, cw))
     assert np.array_equal(result, whole)
-    assert log.splits == 4 - failures["left"]
+    assert log.splits == 2 - failures["left"]
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.integers(5, 14), st.integers(5, 14), st.integers(2, 5), st.integers(2, 5))
+def test_tiles_beside_a_split_one_keep_their_halo(h: int, w: int, ch: int, cw: int) -> None:
+    """Cores of unequal length, the longer of which must be split: the shorter ones get the new windows' origins too."""
+    lr = picture(h, w)
+    whole, _, _ = enlarge(FakeEngine(2), lr, (2 * h, 2 * w), (100, 100))
+    plan = plan_for_core(Job(h, w, 2 * h, 2 * w, 3, 4), FakeEngine(2).memory, 3, (ch, cw))
+    most = plan.shape.height * plan.shape.width - 1
+    result, _, _ = enlarge(
+        FakeEngine(2, lambda call, s: s.height * s.width > most and most > 49), lr, (2 * h, 2 * w), (ch, cw)
+    )
+    assert np.array_equal(result, whole)
+
+
+def test_a_failing_engine_gets_smaller_tiles_and_is_then_believed() -> None:
+    """OpenVINO, and torch on the CPU, say no more than RuntimeError when memory runs out."""
+
+    class Failing(FakeEngine):
+        def encode(self, lr: np.ndarray) -> np.ndarray:
+            if lr.shape[2] * lr.shape[3] > self.limit:
+                raise EngineFailure("OpenVINO failed: failed to allocate")
+            return super().encode(lr)
+
+    lr = picture(40, 40)
+    whole, _, _ = enlarge(FakeEngine(1), lr, (80, 80), (100, 100))
+    engine = Failing(1)
+    engine.limit = 900
+    result, log, _ = enlarge(engine, lr, (80, 80), (100, 100))
+    assert np.array_equal(result, whole) and log.splits == 2 and "failed to allocate" in log.warnings[0]
+    engine.limit = 0
+    with pytest.raises(EngineFailure, match="failed to allocate"):
+        enlarge(engine, lr, (80, 80), (100, 100))
 
 
 def test_memory_that_never_suffices_is_an_error() -> None:

@@ -1,0 +1,47 @@
+"""The cap holds, measured from outside: VmHWM of the whole process, with an empty cache and with a warm one."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+def peak_of(words: list[str], home: Path) -> int:
+    """Peak resident bytes of `edge-liif WORDS`, read from /proc until it ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge_liif", *words],
+        env={**os.environ, "EDGE_LIIF_HOME": str(home)},
+        stderr=subprocess.PIPE,
+    )
+    peak = 0
+    while process.poll() is None:
+        try:
+            match = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+        except OSError:
+            break
+        peak = max(peak, int(match[1]) * 1024 if match else 0)
+        time.sleep(0.01)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return peak
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+@pytest.mark.parametrize("mib", [280, 400])
+def test_the_cap_holds(tmp_path: Path, precision: str, mib: int) -> None:
+    import cv2
+
+    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "in.png"), picture)
+    words = ["run", str(tmp_path / "in.png"), "--scale", "2", "--memory", f"{mib}MiB", "--precision", precision]
+    for number, state in enumerate(("cold", "warm")):
+        peak = peak_of([*words, "-o", str(tmp_path / f"out{number}.png"), "--quiet"], tmp_path / "home")
+        assert 100 * 2**20 < peak <= mib * 2**20, f"{state}: {peak / 2**20:.0f} MiB"
