@@ -3,7 +3,8 @@
     python benchmarks/memory_model.py [--engines openvino torch] [--precisions fp32 bf16] [--models NAME ...] [--fit]
 
 Each line is a process of its own that enlarges one synthetic picture with one tile shape. --fit prints least-squares
-bytes per LR pixel of the window and per evaluation of a block, and the base, of each engine and precision.
+bytes per LR pixel of the window and per evaluation of a block, and the base, of each engine and precision. The model
+random-B is configuration B with random weights.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ import numpy as np
 from edge_liif.engine.select import open_engine, known_answer_error
 from edge_liif.image.vips import vips
 from edge_liif.memory import peak_resident_bytes
-from edge_liif.model.checkpoint import load_network
+from edge_liif.model.checkpoint import load_network, random_network
+from edge_liif.model.liif import DecoderSpec
+from edge_liif.model.rdn import RDNSpec
+from edge_liif.model.spec import ModelSpec
 from edge_liif.model.zoo import resolve
 from edge_liif.tiling import plan as planning
 from edge_liif.tiling.run import Plane, render
@@ -31,9 +35,13 @@ import rich.progress, typer, cv2
 model, name, precision, height, width, scale, block = json.loads(sys.argv[1])
 vips()
 planning.BLOCK_EVALUATIONS = block
-network = load_network(resolve(model).path)
+if model == "random-B":
+    network = random_network(ModelSpec("random-B", RDNSpec.uniform(16, 8, 64), DecoderSpec((256,) * 4)))
+else:
+    network = load_network(resolve(model).path)
 engine = open_engine(network, name, precision, "cpu")
-known_answer_error(network, engine)
+if network.known_answer is not None:
+    known_answer_error(network, engine)
 before = peak_resident_bytes()
 picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 job = planning.Job(height, width, round(height * scale), round(width * scale), 3, 1, picture.nbytes)
@@ -43,7 +51,6 @@ def store(colour):
 for rows in render(plan, engine, [Plane(window_reader(picture, slice(0, 3)), store, slice(0, 3))], np.uint8):
     pass
 parts = {k: v for k, v in plan.parts.items() if k not in ("writer", "opening")}
-parts["band"] //= 3
 shape = plan.shape
 print(json.dumps([before, peak_resident_bytes(), sum(parts.values()), shape.height * shape.width,
                   shape.rows * shape.columns, parts["band"] + parts["input"]]))

@@ -17,14 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from edge_liif.evaluate import environment_facts, load_rgb
 from edge_liif.model.checkpoint import load_network
 from edge_liif.model.reference import literal_enlarge
 from edge_liif.model.zoo import resolve
+from edge_liif.upscaler import load
 
 
 def command_seconds(picture: Path, model: str, scale: float, precision: str, threads: int) -> tuple[float, dict]:
@@ -35,6 +39,32 @@ def command_seconds(picture: Path, model: str, scale: float, precision: str, thr
         start = time.perf_counter()
         result = subprocess.run([sys.executable, "-m", "edge_liif", *words], capture_output=True, check=True)
         return time.perf_counter() - start, json.loads(result.stdout)
+
+
+def where_time_goes(picture: np.ndarray, model: str, scale: float, precision: str) -> str:
+    """Seconds inside the engine's two calls, and outside them, of one picture in this process."""
+    upscaler = load(model, engine="openvino", precision=precision)
+    engine = upscaler.choice(False).engine
+    seconds = {"encode": 0.0, "decode": 0.0}
+
+    def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*arguments: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                seconds[name] += time.perf_counter() - start
+
+        return wrapper
+
+    upscaler(picture, scale=scale)
+    for name in seconds:
+        setattr(engine, name, timed(name, getattr(engine, name)))
+    start = time.perf_counter()
+    upscaler(picture, scale=scale)
+    whole = time.perf_counter() - start
+    rest = whole - sum(seconds.values())
+    return f"encode {seconds['encode']:.2f}, decode {seconds['decode']:.2f}, all else {rest:.2f}"
 
 
 def main() -> None:
@@ -53,6 +83,7 @@ def main() -> None:
     print(f"{options.picture.name} {width}x{height} x{options.scale:g}, {threads} threads; {environment_facts()}\n")
     print("| model | literal torch fp32 (s) | edge-liif fp32 (s) | edge-liif bf16 (s) | ratio fp32 | ratio bf16 |")
     print("|---|---|---|---|---|---|", flush=True)
+    details = []
     for model in options.models:
         network = load_network(resolve(model).path)
         reports: dict[str, dict] = {}
@@ -74,7 +105,9 @@ def main() -> None:
             f"{ratios[0]:.1f} | {ratios[1]:.1f} |"
         )
         for precision, report in reports.items():
-            print(f"  {model} {precision}: {report['seconds']} of stages, {report['tiles']} tiles", flush=True)
+            split = where_time_goes(picture, model, options.scale, precision)
+            details.append(f"{model} {precision}, seconds: command {report['seconds']}; array to array: {split}")
+    print("\n" + "\n".join(f"* {line}" for line in details))
 
 
 if __name__ == "__main__":
