@@ -28,6 +28,7 @@ class Upscaler:
         if settings.threads is not None and settings.threads < 1:
             raise UsageError(f"threads {settings.threads} is not possible; it must be at least 1")
         self._choices: dict[bool, Choice] = {}
+        self._resident_before = resident_bytes() or 0
 
     def __call__(
         self,
@@ -49,9 +50,9 @@ class Upscaler:
         pixels = picture.pixels
         height, width, bands = pixels.shape
         out_height, out_width = enlargement(scale, size).output_size(height, width)
-        # What the calling program holds already counts too, and the result, which here is not streamed.
-        base = self.choice(pixels.itemsize == 2).engine.memory.base
-        held = max(pixels.nbytes, (resident_bytes() or 0) - base) + out_height * out_width * bands * pixels.itemsize
+        # What the calling program held when it loaded us counts too, and the result, which here is not streamed.
+        others = max(0, self._resident_before - self.choice(pixels.itemsize == 2).engine.memory.base)
+        held = others + pixels.nbytes + out_height * out_width * bands * pixels.itemsize
         alpha = (pixels.nbytes, BLEED_BYTES * height * width) if bands in (2, 4) else (0, 0)
         job = Job(height, width, out_height, out_width, bands, pixels.itemsize, held + alpha[0], alpha[1])
         plan = self.plan(job)
