@@ -50,7 +50,8 @@ class Upscaler:
         pixels = picture.pixels
         height, width, bands = pixels.shape
         out_height, out_width = enlargement(scale, size).output_size(height, width)
-        # What the calling program held when it loaded us counts too, and the result, which here is not streamed.
+        # Under a cap, what the calling program held when it loaded us counts too, and the result, which here is not
+        # streamed.
         others = max(0, self._resident_before - self.choice(pixels.itemsize == 2).engine.memory.base)
         held = others + pixels.nbytes + out_height * out_width * bands * pixels.itemsize
         alpha = (pixels.nbytes, BLEED_BYTES * height * width) if bands in (2, 4) else (0, 0)

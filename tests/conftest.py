@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory):
         del os.environ["EDGE_LIIF_HOME"]
     else:
         os.environ["EDGE_LIIF_HOME"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_arrive():
+    """A test run started in the background of a script ignores Ctrl-C, and so would every process it starts."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def tamed(network: Network) -> Network:

@@ -22,8 +22,8 @@ BLOCK_EVALUATIONS = 16_384
 # Larger windows save little halo; this also bounds the time between two steps of the progress bar.
 LARGEST_CORE = 384
 MIB = 2**20
-# Where no cap is given: room for tiles large enough, on a machine where other programs run too.
-USUAL_PEAK = 1024 * MIB
+# For tiles, blocks and bands where no cap is given: large enough to be fast, on a machine where others work too.
+USUAL_WORK = 640 * MIB
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class Plan:
         return sum(self.parts.values())
 
     @property
+    def work_bytes(self) -> int:
+        """The part of the peak that the choice of the tile decides."""
+        return self.parts["tile"] + self.parts["block"] + self.parts["band"]
+
+    @property
     def window_pixels(self) -> int:
         """LR pixels that the encoder computes in all, halos included."""
         return self.tiles * self.rows.window * self.columns.window
@@ -85,9 +90,8 @@ class Plan:
 def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -> Plan:
     """The best plan within the cap (bytes). Raises MemoryCapError that states the cap needed.
 
-    Without a cap the plan keeps within USUAL_PEAK if it can, and takes as little as possible if it can't.
+    Without a cap the tiles keep within USUAL_WORK if they can, and take as little as possible if they can't.
     """
-    limit = USUAL_PEAK if memory_cap is None else memory_cap
     best: Plan | None = None
     smallest: Plan | None = None
     best_area = 0
@@ -98,7 +102,7 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
         plan = plan_for_core(job, facts, halo, core, memory_cap)
         if smallest is None or plan.peak_bytes < smallest.peak_bytes:
             smallest = plan
-        if plan.peak_bytes > limit:
+        if plan.work_bytes > USUAL_WORK if memory_cap is None else plan.peak_bytes > memory_cap:
             continue
         # one per cent of halo is not worth a larger footprint
         if best is None or plan.window_pixels < 0.99 * best.window_pixels:

@@ -31,7 +31,7 @@ import pytest
         (["--scale", "2", "--precision", "fp8"], "--precision 'fp8' is not one of"),
         (["--scale", "2", "--device", "tpu"], "--device 'tpu' is not one of"),
         (["--scale", "2", "--halo", "wide"], "halo 'wide' is not auto, exact or a number"),
-        (["--scale", "2", "--threads", "0"], "threads 0"),
+        (["--scale", "2", "--threads", "0"], "--threads"),
         (["--scale", "2", "--threads", "many"], "--threads"),
         (["--scale", "2", "--quality", "101"], "--quality"),
         (["--scale", "2", "--max-pixels", "0"], "--max-pixels"),

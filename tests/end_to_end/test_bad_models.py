@@ -142,7 +142,7 @@ def test_model_file_that_is_missing_or_a_folder(refused, picture):
     ("options", "part"),
     [
         (["--precision", "fp16", "--device", "cpu"], "fp16"),
-        (["--device", "mps"], "mps"),
+        (["--device", "mps"], "Apple GPU"),
         (["--engine", "openvino", "--device", "cuda"], "cuda"),
     ],
 )

@@ -85,3 +85,12 @@ def test_a_shrunk_plan_keeps_its_cuts() -> None:
 def test_huge_scales_are_planned_in_blocks_of_few_rows() -> None:
     plan = make_plan(Job(40, 40, 40 * 500, 40 * 500, 3, 1), FACTS, 10, 600 * MIB)
     assert plan.block_rows == 1 and plan.peak_bytes <= 600 * MIB
+
+
+def test_without_a_cap_tiles_are_large_whatever_else_is_held() -> None:
+    """A notebook that holds gigabytes must not get the smallest tiles there are."""
+    plain = make_plan(Job(512, 768, 1536, 2304, 3, 1), FACTS, 24, None)
+    crowded = make_plan(Job(512, 768, 1536, 2304, 3, 1, input_bytes=8 * 2**30), FACTS, 24, None)
+    assert crowded.shape == plain.shape and plain.tiles <= 6
+    enormous = make_plan(Job(512, 768, 512 * 30, 768 * 30, 3, 1), FACTS, 24, None)
+    assert enormous.work_bytes < 640 * MIB
