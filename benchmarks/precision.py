@@ -31,9 +31,8 @@ def main() -> None:
         first, second = (u(load_rgb(path), scale=options.scale).astype(np.int16) for u in upscalers)
         change = first - second
         size = np.abs(change)
-        print(
-            f"| {path.name} | {change.mean():+.3f} | {size.mean():.3f} | {np.percentile(size, 99.9):.0f} | {size.max()} |"
-        )
+        row = f"{change.mean():+.3f} | {size.mean():.3f} | {np.percentile(size, 99.9):.0f} | {size.max()}"
+        print(f"| {path.name} | {row} |")
 
 
 if __name__ == "__main__":
