@@ -19,8 +19,8 @@ from .grid import Axis, Segment, balanced
 from .plan import Plan, shrunk
 
 Progress = Callable[[int, int], None]
-# Halvings that a failing engine is given before its error is believed: an eighth of the tile's area.
-MOST_FAILURES = 3
+# Halvings in a row that a failing engine is given before its error is believed; what is left then is mostly halo.
+MOST_FAILURES = 6
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,21 @@ class _Walker:
             self._in_parts(row, column, target)
             return
         done = self.done
+        failure = self._attempt(row, column, target)
+        if failure:
+            # Out here the failed attempt's exception is gone, and with it the tensors that its frames held.
+            self.done = done
+            self._halve(failure)
+            self.tile(row, column, target)
+
+    def _attempt(self, row: Segment, column: Segment, target: NDArray) -> str | None:
+        """Do a tile; what went wrong, if smaller tiles may help, else None."""
         try:
             if not self._prepared:
                 self.engine.prepare(self.plan.shape)
                 self._prepared = True
             for plane in self.planes:
                 self._plane(plane, row, column, target)
-            self.log.tiles += 1
-            self._failures = 0
         except (OutOfMemory, EngineFailure) as error:
             # OpenVINO, and torch on the CPU, have no exception type of their own for memory that is not to be had. A
             # failure of the engine is taken for one a few times in a row; a failure that smaller tiles don't cure is
@@ -104,18 +111,18 @@ class _Walker:
             self._failures += 1
             if max(self.core) == 1 or (isinstance(error, EngineFailure) and self._failures > MOST_FAILURES):
                 raise
-            self.done = done
-            self._halve(error)
-            self.tile(row, column, target)
+            return "out of memory" if isinstance(error, OutOfMemory) else f"the engine failed ({error})"
+        self.log.tiles += 1
+        self._failures = 0
+        return None
 
-    def _halve(self, error: Exception) -> None:
+    def _halve(self, reason: str) -> None:
         height, width = self.core
         half = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
         self.plan = shrunk(self.plan, half)
         self.core = half
         self._prepared = False
         self.log.splits += 1
-        reason = "out of memory" if isinstance(error, OutOfMemory) else f"the engine failed ({error})"
         self.log.warnings.append(f"{reason}: tiles cut to {half[1]}x{half[0]} and this one done again")
 
     def _in_parts(self, row: Segment, column: Segment, target: NDArray) -> None:
