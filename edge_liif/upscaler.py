@@ -130,13 +130,14 @@ def load(
 
 def _planes(pixels: NDArray) -> list[Plane]:
     """Colour and alpha of a picture (H, W, 1..4), each to go through the network by itself."""
+    from .image.write import quantise
+
     bands = pixels.shape[2]
     colours = 3 if bands >= 3 else 1
-    top = np.iinfo(pixels.dtype).max
+    depth = 8 * pixels.itemsize
 
     def store(block: NDArray[np.float32]) -> NDArray:
-        block = np.rint(block.clip(0, 1) * np.float32(top))
-        return block.astype(pixels.dtype)
+        return quantise(block, depth)
 
     def store_grey(block: NDArray[np.float32]) -> NDArray:
         return store(block.mean(axis=2, keepdims=True))
