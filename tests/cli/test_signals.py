@@ -1,37 +1,46 @@
-"""Signals end a run by KeyboardInterrupt, once."""
+"""Signals end a run by KeyboardInterrupt, once. In processes of their own: signals are a process's, not a test's."""
 
 from __future__ import annotations
 
-import signal
-import time
+import subprocess
+import sys
 
-import pytest
-
+PREAMBLE = """
+import signal, time
 from edge_liif import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def raises(number):
+    try:
+        signal.raise_signal(number)
+    except KeyboardInterrupt:
+        return True
+    return False
+"""
 
 
-@pytest.fixture(autouse=True)
-def _handlers():
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
+def answers(code: str) -> list[str]:
+    """What the code prints, word by word."""
+    result = subprocess.run([sys.executable, "-c", PREAMBLE + code], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
 
 
-def test_second_signal_does_not_interrupt_the_tidying_up(monkeypatch):
-    cli._catch_signals()
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGTERM)
-    signal.raise_signal(signal.SIGINT)  # passes
-    later = time.monotonic() + 10
-    monkeypatch.setattr(time, "monotonic", lambda: later)
-    with pytest.raises(KeyboardInterrupt):  # but a run that hangs can still be stopped
-        signal.raise_signal(signal.SIGINT)
+def test_second_signal_does_not_interrupt_the_tidying_up() -> None:
+    code = """
+cli._catch_signals()
+print(raises(signal.SIGTERM), raises(signal.SIGINT))
+later = time.monotonic() + 10
+time.monotonic = lambda: later
+print(raises(signal.SIGINT))  # but a run that hangs can still be stopped
+"""
+    assert answers(code) == ["True", "False", "True"]
 
 
-def test_what_is_ignored_stays_so():
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    cli._catch_signals()
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+def test_what_is_ignored_stays_so() -> None:
+    code = """
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+cli._catch_signals()
+print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+"""
+    assert answers(code) == ["True", "False"]
