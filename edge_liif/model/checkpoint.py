@@ -71,10 +71,7 @@ def load_network(path: Path, expected_sha256: str | None = None) -> Network:
 
     if path.suffix in {".pth", ".pt"}:
         raise ModelError(f"{path}: convert it first with: edge-liif models import {path}")
-    try:
-        digest = sha256_of(path)
-    except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror or error})") from error
+    digest = sha256_of(path)
     if expected_sha256 is not None and digest != expected_sha256:
         raise ModelError(
             f"{path}: is damaged or has been replaced (sha256 {digest[:12]}..., expected "
