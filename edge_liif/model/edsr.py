@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ModelError
-from .layers import Layers, checked_widths, conv_shapes
+from .layers import ChannelGroup, Layers, checked_widths, conv_shapes
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,14 @@ def describe(spec: EDSRSpec) -> list[str]:
         f"head: 3x3 convolution, 3 -> {spec.features} channels",
         f"{len(spec.blocks)} residual blocks: 3x3 convolution, ReLU, 3x3 convolution, block input added",
         f"tail: 3x3 convolution, {spec.features} channels, head added",
+    ]
+
+
+def channel_groups(spec: EDSRSpec) -> list[ChannelGroup]:
+    """The hidden channels of every residual block: read by its second convolution alone."""
+    return [
+        ChannelGroup(f"encoder.body.{b}.body.0", width, ((f"encoder.body.{b}.body.2", 0),))
+        for b, width in enumerate(spec.blocks)
     ]
 
 

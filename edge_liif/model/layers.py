@@ -6,6 +6,7 @@ records it as a graph. New engines and fake-quantized execution implement these 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import ModelError
@@ -26,6 +27,19 @@ class Layers(Protocol):
 
     def concat(self, xs: list[Any]) -> Any:
         """Concatenation of channels."""
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Channels that may be removed one by one without changing anything else: declared by each network.
+
+    producer: the layer whose output channels (`width` of them, a ReLU behind) they are; consumers: every layer that reads
+    them, each with the number of its first input channel that is one of them.
+    """
+
+    producer: str
+    width: int
+    consumers: tuple[tuple[str, int], ...]
 
 
 def conv_shapes(name: str, inputs: int, outputs: int, kernel: int) -> dict[str, tuple[int, ...]]:

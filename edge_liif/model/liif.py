@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
-from .layers import checked_widths
+from .layers import ChannelGroup, checked_widths
 
 OUTPUTS = 3
 # Inputs of the first layer that are not features: offset (row, column) and cell (row, column).
@@ -100,6 +100,15 @@ def multiply_adds(spec: DecoderSpec, features: int) -> tuple[int, int]:
     """(per LR pixel: the first layer's convolution; per evaluation: everything after it)."""
     widths = [*spec.hidden, OUTPUTS]
     return 9 * features * spec.hidden[0], sum(a * b for a, b in itertools.pairwise(widths))
+
+
+def channel_groups(spec: DecoderSpec) -> list[ChannelGroup]:
+    """The hidden units of every layer: read by the next layer alone."""
+    names = layer_names(spec)
+    return [
+        ChannelGroup(name, width, ((following, 0),))
+        for name, following, width in zip(names, names[1:], spec.hidden, strict=False)
+    ]
 
 
 PAPER = "LIIF: Learning Continuous Image Representation with Local Implicit Image Function, arXiv 2012.09161"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ModelError
-from .layers import Layers, checked_widths, conv_shapes
+from .layers import ChannelGroup, Layers, checked_widths, conv_shapes
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,20 @@ def describe(spec: RDNSpec) -> list[str]:
         f"global fusion: {spec.features * len(spec.growth)} -> {spec.fusion} (1x1) -> {spec.features} (3x3), shallow "
         "features added",
     ]
+
+
+def channel_groups(spec: RDNSpec) -> list[ChannelGroup]:
+    """The growth channels of every dense convolution: read by all later convolutions of their block and by its LFF."""
+    groups = []
+    for d, block in enumerate(spec.growth):
+        prefix = f"encoder.RDBs.{d}"
+        names = [f"{prefix}.convs.{c}.conv.0" for c in range(len(block))]
+        start = spec.features
+        for c, width in enumerate(block):
+            readers = [*names[c + 1 :], f"{prefix}.LFF"]
+            groups.append(ChannelGroup(names[c], width, tuple((reader, start) for reader in readers)))
+            start += width
+    return groups
 
 
 PAPER = "RDN: Residual Dense Network for Image Super-Resolution, arXiv 1802.08797"

@@ -1,0 +1,90 @@
+"""What to do to a network: a small versioned description that goes to and from JSON and TOML."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+
+VERSION = 1
+WEIGHT_BITS = (3, 4, 5, 6, 7, 8)
+ACTIVATION_BITS = (6, 7, 8)
+
+
+@dataclass(frozen=True)
+class CompressConfig:
+    """method: a key of `methods.METHODS`; prune: share of the multiply-adds at `scale` that goes, encoder and decoder
+    together, 0..0.9; weight_bits, activation_bits: None stays in float; multiple: widths are multiples of it (16 suits
+    CPUs, 32 tensor cores); equalise: cross-layer equalisation first, None as the method says; margin: activation ranges
+    are widened by this factor; queries: decoder positions a calibration picture; seed: of queries and sensitivities."""
+
+    method: str = "lockstep"
+    prune: float = 0.0
+    weight_bits: int | None = None
+    activation_bits: int | None = None
+    scale: float = 3.0
+    multiple: int = 16
+    equalise: bool | None = None
+    margin: float = 1.0
+    queries: int = 2048
+    seed: int = 0
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        from .methods import METHODS
+
+        rules = [
+            (self.version == VERSION, f"version {self.version!r} is not {VERSION}"),
+            (self.method in METHODS, f"method {self.method!r} is not one of {', '.join(METHODS)}"),
+            (_number(self.prune) and 0 <= self.prune <= 0.9, f"prune {self.prune!r} is not a share from 0 to 0.9"),
+            (self.weight_bits in (None, *WEIGHT_BITS), f"weight_bits {self.weight_bits!r} is not 3 to 8"),
+            (self.activation_bits in (None, *ACTIVATION_BITS), f"activation_bits {self.activation_bits!r} is not 6 to 8"),
+            (
+                self.activation_bits is None or self.weight_bits is not None,
+                "activation_bits without weight_bits: integer kernels need both",
+            ),
+            (_number(self.scale) and 1 <= self.scale <= 100, f"scale {self.scale!r} is not from 1 to 100"),
+            (type(self.multiple) is int and self.multiple in (8, 16, 32, 64), "multiple is not 8, 16, 32 or 64"),
+            (self.equalise in (None, True, False), f"equalise {self.equalise!r} is not true or false"),
+            (_number(self.margin) and 0.5 <= self.margin <= 4, f"margin {self.margin!r} is not from 0.5 to 4"),
+            (type(self.queries) is int and 64 <= self.queries <= 100_000, "queries is not from 64 to 100000"),
+            (type(self.seed) is int and self.seed >= 0, f"seed {self.seed!r} is not a whole number from 0"),
+        ]
+        for kept, message in rules:
+            if not kept:
+                raise UsageError(f"compression: {message}")
+        if not self.prune and self.weight_bits is None:
+            raise UsageError("compression: nothing to do; give --prune, --weight-bits or both")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> CompressConfig:
+        """Raises UsageError for unknown keys and impossible values."""
+        known = {f.name for f in fields(CompressConfig)}
+        for key in data:
+            if key not in known:
+                raise UsageError(f"compression: there is no setting {key!r}; there are {', '.join(sorted(known))}")
+        return CompressConfig(**data)
+
+    @staticmethod
+    def from_toml(path: Path) -> CompressConfig:
+        """Raises UsageError, naming the file, if it can't be read or is not such a configuration."""
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+        try:
+            return CompressConfig.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise UsageError(f"{path}: can't be read: {error.strerror or error}") from error
+        except (ValueError, UsageError) as error:
+            raise UsageError(f"{path}: {error}") from error
+
+
+def _number(value: object) -> bool:
+    return type(value) in (int, float)

@@ -1,0 +1,151 @@
+"""The closed forms under every method here: second moments, least squares, and which inputs a consumer can do without.
+
+A *consumer* is a layer y = W x + b. Its inputs come in *groups* that live or die together: for a convolution the k * k
+taps of one channel (the order of `torch.nn.functional.unfold`), for a linear layer single numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+# Ridge of every regression, as a share of the mean diagonal of the matrix it steadies.
+RIDGE = 1e-4
+
+
+class Moments:
+    """First and second moments of samples x (n, D) and of targets y (n, O) with them, streamed.
+
+    Products are made in float32 a piece at a time and summed in float64. count: samples seen; xx (D, D), xy (D, O),
+    x (D), y (O): sums, not means.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self.count = 0
+        self.x = torch.zeros(inputs, dtype=torch.float64)
+        self.y = torch.zeros(outputs, dtype=torch.float64)
+        self.xx = torch.zeros(inputs, inputs, dtype=torch.float64)
+        self.xy = torch.zeros(inputs, outputs, dtype=torch.float64)
+
+    def add(self, x: torch.Tensor, y: torch.Tensor, piece: int = 8192) -> None:
+        """Take in samples x (n, D) and y (n, O)."""
+        for start in range(0, len(x), piece):
+            a, b = x[start : start + piece].float(), y[start : start + piece].float()
+            self.count += len(a)
+            self.x += a.sum(0, dtype=torch.float64)
+            self.y += b.sum(0, dtype=torch.float64)
+            self.xx += a.T @ a
+            self.xy += a.T @ b
+
+    def covariance(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(C_xx (D, D), C_xy (D, O)), means removed, ridge added to C_xx."""
+        mean_x, mean_y = self.x / self.count, self.y / self.count
+        xx = self.xx / self.count - torch.outer(mean_x, mean_x)
+        xy = self.xy / self.count - torch.outer(mean_x, mean_y)
+        return ridged(xx), xy
+
+    def solution(self, near: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, the ridge pulling
+        towards `near` (O, D), zero by default."""
+        xx, xy = self.covariance()
+        if near is None:
+            weight = torch.linalg.solve(xx, xy).T
+        else:
+            level = xx - (self.xx / self.count - torch.outer(self.x, self.x) / self.count**2)
+            weight = torch.linalg.solve(xx, xy + level @ near.double().T).T
+        return weight, self.y / self.count - weight @ (self.x / self.count)
+
+
+def ridged(matrix: torch.Tensor) -> torch.Tensor:
+    """A positive semidefinite matrix (D, D) with RIDGE of its mean diagonal added to its diagonal."""
+    level = RIDGE * matrix.diagonal().mean().clamp_min(1e-12)
+    return matrix + level * torch.eye(len(matrix), dtype=matrix.dtype)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A consumer for `eliminate`: covariance (D, D) of its inputs, positive definite; its weight (O, D), rows scaled by the
+    square root of what an error of each output costs; columns (G, taps): which of its inputs belong to each of the G
+    groups, -1 throughout where it does not read that group."""
+
+    covariance: torch.Tensor
+    weight: torch.Tensor
+    columns: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """Groups in the order in which they were dropped, and what each drop cost: squared error of the readers' outputs, so
+    scaled, summed over the readers."""
+
+    dropped: list[int]
+    costs: list[float]
+
+
+def eliminate(
+    readers: Sequence[Reader],
+    count: int,
+    may_drop: Callable[[int], bool] = lambda group: True,
+    dropping: Callable[[int], None] = lambda group: None,
+) -> Elimination:
+    """Drop `count` groups (fewer if `may_drop` refuses the rest), each time the one whose loss is made good best.
+
+    The cost of group g at a reader is tr(W_g ([C^-1]_gg)^-1 W_g^T), exact for a drop with optimal compensation by all its
+    other inputs, as in Optimal Brain Surgeon (Hassibi and Stork 1993) with groups for single weights. `dropping` is told
+    each choice. Inputs in no group are never dropped.
+    """
+    inverses = [torch.linalg.inv(r.covariance.double()) for r in readers]
+    weights = [r.weight.double().clone() for r in readers]
+    groups = len(readers[0].columns)
+    alive = torch.ones(groups, dtype=torch.bool)
+    dropped, costs = [], []
+    for _ in range(count):
+        cost = torch.zeros(groups, dtype=torch.float64)
+        for reader, inverse, weight in zip(readers, inverses, weights, strict=True):
+            read = torch.nonzero(alive & (reader.columns[:, 0] >= 0)).flatten()
+            if len(read):
+                columns = reader.columns[read]
+                blocks = inverse[columns[:, :, None], columns[:, None, :]]
+                parts = weight[:, columns].permute(1, 2, 0)
+                cost[read] += (parts * torch.linalg.solve(blocks, parts)).sum((1, 2))
+        candidates = [g for g in cost.argsort().tolist() if alive[g] and may_drop(g)]
+        if not candidates:
+            break
+        best = candidates[0]
+        for reader, inverse, weight in zip(readers, inverses, weights, strict=True):
+            columns = reader.columns[best]
+            if columns[0] >= 0:
+                _drop(inverse, weight, columns)
+        alive[best] = False
+        dropping(best)
+        dropped.append(best)
+        costs.append(float(cost[best]))
+    return Elimination(dropped, costs)
+
+
+def _drop(inverse: torch.Tensor, weight: torch.Tensor, columns: torch.Tensor) -> None:
+    """Take inputs out of an inverse covariance, and compensate for them in the weight; in place."""
+    gain = torch.linalg.solve(inverse[columns[:, None], columns], inverse[columns])
+    weight -= weight[:, columns] @ gain
+    inverse -= inverse[:, columns] @ gain
+    # exact zeros (and ones on the diagonal) where rounding leaves something: these inputs are gone
+    inverse[columns] = 0.0
+    inverse[:, columns] = 0.0
+    inverse[columns, columns] = 1.0
+    weight[:, columns] = 0.0
+
+
+def patches(x: torch.Tensor, kernel: int, step: int = 1, first: tuple[int, int] = (0, 0)) -> torch.Tensor:
+    """What a convolution reads: x (n, C, H, W), zero-padded, to (n * positions, C * kernel * kernel), at every `step`-th
+    row and column from `first` on."""
+    pad = kernel // 2
+    wide = torch.nn.functional.pad(x, (pad, pad, pad, pad))[:, :, first[0] :, first[1] :]
+    unfolded = torch.nn.functional.unfold(wide, kernel, stride=step)
+    return unfolded.transpose(1, 2).reshape(-1, x.shape[1] * kernel * kernel)
+
+
+def channel_columns(channels: Sequence[int], taps: int) -> torch.Tensor:
+    """For each of the channels, its columns in `patches`: (channels, taps)."""
+    return torch.tensor(list(channels))[:, None] * taps + torch.arange(taps)

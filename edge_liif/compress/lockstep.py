@@ -1,0 +1,288 @@
+"""Original and compressed network side by side, first layer to last: compression is a forward pass.
+
+`Lockstep` implements the package's `Layers`, so the networks' own `forward` drives it. Its values are pairs: what the
+original computes and what the compressed network computes so far. At a convolution the layer's new weight is found from
+both, rounded, and used to go on, so that each layer repairs what all before it have damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from ..model.checkpoint import Network
+from ..model.layers import ChannelGroup
+from ..model.liif import COORDINATES, layer_names
+from ..model.quantization import ActivationQuantization, WeightQuantization
+from .layer import Layer, Source
+from .least_squares import patches
+from .methods import REPAIRS, Method
+from .quantize import activation_scale, fake_quantized, gptq, round_to_nearest, row_scales
+from .queries import Queries, mlp_inputs
+from .structure import channel_groups
+
+# Samples of a layer's input that its statistics are made from, at least, and per column of its weight.
+FEWEST_SAMPLES, SAMPLES_PER_COLUMN = 20_000, 12
+# Bits of the first convolution and of the last MLP layer are never fewer than this.
+OUTER_BITS = 8
+
+
+@dataclass(frozen=True)
+class Part:
+    """One value in a concatenation: its name, its channels in the original, and those of them that are left."""
+
+    name: str
+    width: int
+    kept: Sequence[int]
+    signed: bool
+
+
+@dataclass(frozen=True)
+class Value:
+    """A pair of tensors (n, C, H, W), or (n, C) in the decoder."""
+
+    original: torch.Tensor
+    compressed: torch.Tensor
+    parts: tuple[Part, ...]
+
+    @property
+    def name(self) -> str:
+        return self.parts[0].name
+
+
+@dataclass(frozen=True)
+class Bits:
+    """weights, activations: None leaves them in float. margin: activation ranges are widened by this factor."""
+
+    weights: int | None
+    activations: int | None
+    margin: float
+
+
+class Lockstep:
+    """Compresses while it runs. After `encode` and `decode`: `tensors` by name (narrowed, rounded, float32), `weights` and
+    `activations`: how they were quantized, `errors`: relative squared error of each layer's output."""
+
+    def __init__(
+        self,
+        network: Network,
+        kept: Mapping[str, Sequence[int]],
+        method: Method,
+        bits: Bits,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        self.network, self.kept, self.method, self.bits, self.progress = network, kept, method, bits, progress
+        self._source = {name: torch.from_numpy(t.copy()) for name, t in network.tensors.items()}
+        self._groups: dict[str, list[tuple[ChannelGroup, int]]] = {}
+        for group in channel_groups(network.spec):
+            for name, first in group.consumers:
+                self._groups.setdefault(name, []).append((group, first))
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.weights: dict[str, WeightQuantization] = {}
+        self.activations: dict[str, ActivationQuantization] = {}
+        self.errors: dict[str, float] = {}
+        self._names = layer_names(network.spec.decoder)
+        first = next(iter(network.tensors)).rsplit(".", 1)[0]
+        self._outer = {first, self._names[-1]}
+
+    def run(self, lr: torch.Tensor, queries: Queries) -> None:
+        """Compress the whole network on LR pictures (n, 3, h, w) in -1..1."""
+        with torch.inference_mode():
+            picture = Value(lr, lr, (Part("lr", 3, range(3), True),))
+            # 255 steps of 2 / 255 between -1 and 1: an 8-bit picture is exact
+            if self.bits.activations is not None:
+                self.activations["lr"] = ActivationQuantization(2 / 255, 8, True)
+            features = self.network.spec.encoder_module.forward(self, self.network.spec.encoder, picture)
+            self._decode(features, queries)
+
+    # the four operations of `Layers`
+
+    def conv(self, x: Value, name: str) -> Value:
+        weight, bias = self._source[f"{name}.weight"], self._source[f"{name}.bias"]
+        pad = weight.shape[-1] // 2
+        goal = F.conv2d(x.original, weight, bias, padding=pad)
+        read = self._quantized(x)
+        kept = self.kept.get(name, range(len(weight)))
+        rows = torch.tensor(list(kept))
+        kernel = weight.shape[-1]
+
+        def samples() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            step = self.step(read, kernel)
+            for i in range(len(read)):
+                first = (i % step, (i // step) % step)
+                yield (
+                    patches(read[i : i + 1], kernel, step, first),
+                    patches(goal[i : i + 1, rows], 1, step, first),
+                )
+
+        layer = self._layer(x, name, weight.flatten(1)[rows], bias[rows], kernel * kernel, 0, samples)
+        new = self._compressed(layer)
+        new = new.view(len(rows), -1, kernel, kernel)
+        output = F.conv2d(read, new, self.tensors[f"{name}.bias"], padding=pad)
+        output = self._settle(name, output, goal[:, rows])
+        self.tensors[f"{name}.weight"] = new
+        return Value(goal, output, (Part(name, len(weight), kept, True),))
+
+    def relu(self, x: Value) -> Value:
+        part = x.parts[0]
+        named = (Part(f"{part.name}.relu", part.width, part.kept, False),)
+        return Value(F.relu(x.original), F.relu(x.compressed), named)
+
+    def add(self, x: Value, y: Value) -> Value:
+        part = x.parts[0]
+        named = (Part(f"{part.name}.sum", part.width, part.kept, True),)
+        return Value(x.original + y.original, x.compressed + y.compressed, named)
+
+    def concat(self, xs: list[Value]) -> Value:
+        if len(xs) == 1:
+            return xs[0]
+        return Value(
+            torch.cat([x.original for x in xs], 1),
+            torch.cat([x.compressed for x in xs], 1),
+            tuple(part for x in xs for part in x.parts),
+        )
+
+    # the decoder, on sampled queries
+
+    def _decode(self, features: Value, queries: Queries) -> None:
+        read = self._quantized(features)
+        # the coordinates count as four more channels that nobody quantizes
+        x = Value(mlp_inputs(features.original, queries), mlp_inputs(read, queries), features.parts)
+        for i, name in enumerate(self._names):
+            x = self._linear(x, name, 9 if i == 0 else 1, COORDINATES if i == 0 else 0)
+            if name != self._names[-1]:
+                x = self.relu(x)
+
+    def _linear(self, x: Value, name: str, taps: int, free: int) -> Value:
+        weight, bias = self._source[f"{name}.weight"], self._source[f"{name}.bias"]
+        goal = F.linear(x.original, weight, bias)
+        read = x.compressed if free else self._quantized(x)
+        kept = self.kept.get(name, range(len(weight)))
+        rows = torch.tensor(list(kept))
+
+        def samples() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            yield read, goal[:, rows]
+
+        layer = self._layer(x, name, weight[rows], bias[rows], taps, free, samples)
+        new = self._compressed(layer)
+        output = self._settle(name, F.linear(read, new, self.tensors[f"{name}.bias"]), goal[:, rows])
+        self.tensors[f"{name}.weight"] = new
+        return Value(goal, output, (Part(name, len(weight), kept, True),))
+
+    # one layer
+
+    def _layer(
+        self,
+        x: Value,
+        name: str,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        taps: int,
+        free: int,
+        samples: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]],
+    ) -> Layer:
+        left, start = [], 0
+        for part in x.parts:
+            left += [start + c for c in part.kept]
+            start += part.width
+        return Layer(
+            name, weight, bias, taps, free, torch.tensor(left), lambda: x.original, samples, self._sources(name)
+        )
+
+    def _sources(self, name: str) -> list[Source]:
+        """The groups that a layer reads, with their producers' filters before and after."""
+        sources = []
+        for group, first in self._groups.get(name, []):
+            producer = group.producer
+            kept = list(self.kept.get(producer, range(group.width)))
+            original = self._filters(self._source, producer)
+            compressed = torch.zeros(len(kept), original.shape[1])
+            compressed[:, self._columns_of(producer)] = self._filters(self.tensors, producer)
+            sources.append(Source(first, kept, original, compressed))
+        return sources
+
+    @staticmethod
+    def _filters(tensors: Mapping[str, torch.Tensor], producer: str) -> torch.Tensor:
+        return torch.cat([tensors[f"{producer}.weight"].flatten(1), tensors[f"{producer}.bias"][:, None]], 1)
+
+    def _columns_of(self, producer: str) -> torch.Tensor:
+        """Where the columns of a compressed producer's filters lie in the original's (its own inputs may be pruned)."""
+        shape = self._source[f"{producer}.weight"].shape
+        taps = int(torch.tensor(shape[2:]).prod()) if len(shape) > 2 else 1
+        gone = {
+            first + c
+            for group, first in self._groups.get(producer, [])
+            for c in set(range(group.width)) - set(self.kept.get(group.producer, range(group.width)))
+        }
+        channels = torch.tensor([c for c in range(shape[1]) if c not in gone])
+        columns = (channels[:, None] * taps + torch.arange(taps)).reshape(-1)
+        return torch.cat([columns, torch.tensor([shape[1] * taps])])
+
+    def _compressed(self, layer: Layer) -> torch.Tensor:
+        """The layer's new weight (O, columns left); its bias goes to `tensors`."""
+        if self.progress is not None:
+            self.progress(layer.name)
+        weight, bias = REPAIRS[self.method.repair](layer)
+        if self.bits.weights is not None:
+            weight, bias = self._rounded(layer, weight, bias)
+        self.tensors[f"{layer.name}.bias"] = bias
+        return weight
+
+    def _rounded(self, layer: Layer, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        assert self.bits.weights is not None
+        bits = max(self.bits.weights, OUTER_BITS) if layer.name in self._outer else self.bits.weights
+        fixed = weight.shape[1] - layer.free
+        covariance = None
+        if self.method.gptq or self.method.weighted_scale:
+            covariance = layer.moments.covariance()[0]
+        importance = covariance.diagonal()[:fixed] if covariance is not None and self.method.weighted_scale else None
+        scale = row_scales(weight[:, :fixed], bits, importance)
+        if self.method.gptq:
+            assert covariance is not None
+            rounded = gptq(weight[:, :fixed], covariance[:fixed, :fixed], scale, bits)
+            if layer.free:
+                # what the rounding of the others left over, as far as the free columns can make it good
+                error = weight[:, :fixed].double() - rounded.double()
+                repair = torch.linalg.solve(covariance[fixed:, fixed:], covariance[fixed:, :fixed] @ error.T).T
+                weight[:, fixed:] += repair.float()
+        else:
+            rounded = round_to_nearest(weight[:, :fixed], scale, bits)
+        self.weights[f"{layer.name}.weight"] = WeightQuantization(bits)
+        return torch.cat([rounded, weight[:, fixed:]], 1), bias
+
+    def _settle(self, name: str, output: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
+        """Restore the mean of a layer's output, if the method does, and note how far it is off."""
+        if self.method.bias:
+            dims = [d for d in range(output.ndim) if d != 1]
+            shift = (goal - output).mean(dims)
+            self.tensors[f"{name}.bias"] = self.tensors[f"{name}.bias"] + shift
+            output = output + shift.view(1, -1, *[1] * (output.ndim - 2))
+        variance = (goal - goal.mean()).square().mean().clamp_min(1e-12)
+        self.errors[name] = float((output - goal).square().mean() / variance)
+        return output
+
+    def _quantized(self, x: Value) -> torch.Tensor:
+        """What a layer reads: every part of the concatenation through its own quantizer, made when it is first read."""
+        if self.bits.activations is None:
+            return x.compressed
+        pieces, start = [], 0
+        for part in x.parts:
+            piece = x.compressed[:, start : start + len(part.kept)]
+            start += len(part.kept)
+            if part.name not in self.activations:
+                bits = self.bits.activations
+                scale = activation_scale(piece, bits, part.signed, self.bits.margin)
+                self.activations[part.name] = ActivationQuantization(scale, bits, part.signed)
+            q = self.activations[part.name]
+            pieces.append(fake_quantized(piece, q.scale, q.bits, q.signed))
+        return torch.cat(pieces, 1)
+
+    @staticmethod
+    def step(read: torch.Tensor, kernel: int) -> int:
+        """Every how manieth row and column is enough for the statistics of a layer."""
+        wanted = max(FEWEST_SAMPLES, SAMPLES_PER_COLUMN * read.shape[1] * kernel * kernel)
+        there = len(read) * read.shape[2] * read.shape[3]
+        return max(1, int((there / wanted) ** 0.5))

@@ -1,0 +1,110 @@
+"""The family of methods, from weakest to strongest, as data: how channels are chosen, what repairs the damage, how is rounded.
+
+| method | channels by | repair | rounding |
+|---|---|---|---|
+| rtn | norm of their filter | none | to nearest, largest magnitude |
+| magnitude | norm of their filter times that of all their readers | none | to nearest |
+| dfq | as magnitude, after cross-layer equalisation | bias (Nagel et al., arXiv 1906.04721) | to nearest |
+| udfc | as magnitude | other filters stand in for a damaged one (L0; UDFC, arXiv 2308.07209, without BatchNorm) | to nearest |
+| moments | energy times norm of readers | second moments after the ReLU (L2), bias | to nearest |
+| lockstep | predicted error of the picture (OBS cost times sensitivity) | least squares against the original's own output (L3), bias | GPTQ |
+
+A new method is one entry in METHODS and, if its repair is new, one function in REPAIRS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from .layer import Layer
+from .least_squares import RIDGE
+
+Repair = Callable[[Layer], tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """score: "filter", "magnitude", "energy" or "damage"; repair: a key of REPAIRS; gptq: else round to nearest;
+    weighted_scale: weight scales by weighted squared error, else by largest magnitude; bias: mean of the output restored;
+    equalise: cross-layer equalisation first."""
+
+    score: str
+    repair: str
+    gptq: bool = False
+    weighted_scale: bool = False
+    bias: bool = False
+    equalise: bool = False
+
+
+def _nothing(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+    return layer.weight[:, layer.left], layer.bias
+
+
+def _stand_in(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+    """L0: alpha = (M^T M + l I)^-1 M^T w_j over the producers' filters with their biases appended; W' = W_K + W_D alpha.
+
+    M holds what is left of the producer, already quantized where it is, so that pruned channels (D) and quantized ones are
+    repaired by one formula. Channels that no group covers (residual stream, coordinates) have no filters to compare.
+    """
+    taps = layer.taps
+    weight = layer.weight[:, layer.left].double().clone()
+    position = {int(c): i for i, c in enumerate(layer.left.tolist())}
+    for source in layer.sources:
+        original, reduced = source.original.double(), source.compressed.double()
+        if original.shape == reduced.shape and torch.equal(original, reduced):
+            continue
+        gram = reduced @ reduced.T
+        level = RIDGE * gram.diagonal().mean()
+        alpha = torch.linalg.solve(gram + level * torch.eye(len(gram), dtype=gram.dtype), reduced @ original.T)
+        for tap in range(taps):
+            columns = [(source.first + c) * taps + tap for c in range(len(original))]
+            kept = [position[(source.first + c) * taps + tap] for c in source.kept]
+            weight[:, kept] = layer.weight[:, columns].double() @ alpha.T
+    return weight.float(), layer.bias
+
+
+def _moments(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+    """L2: S = C_PK (C_KK + l I)^-1 over channels after the ReLU, pushed into every tap; t = mu_P - S mu_K into the bias."""
+    kept, pruned = layer.channels_left, layer.channels_gone
+    weight = layer.weight[:, layer.left].double().clone()
+    bias = layer.bias.double().clone()
+    if len(pruned) == 0:
+        return weight.float(), bias.float()
+    covariance, mean = layer.channel_moments()
+    taps = layer.taps
+    kk = covariance[kept][:, kept]
+    level = RIDGE * kk.diagonal().mean()
+    share = torch.linalg.solve(kk + level * torch.eye(len(kk), dtype=kk.dtype), covariance[kept][:, pruned]).T
+    rest = mean[pruned] - share @ mean[kept]
+    full = layer.weight.double()
+    for tap in range(taps):
+        gone = full[:, pruned * taps + tap]
+        weight[:, tap :: taps][:, : len(kept)] += gone @ share
+        bias += gone @ rest
+    return weight.float(), bias.float()
+
+
+def _least_squares(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+    """L3: [W' b'] = argmin E |W x + b - W' x~ - b'|^2, the ridge pulling towards W_K."""
+    weight, bias = layer.moments.solution(near=layer.weight[:, layer.left])
+    return weight.float(), bias.float()
+
+
+REPAIRS: dict[str, Repair] = {
+    "none": _nothing,
+    "filters": _stand_in,
+    "moments": _moments,
+    "least squares": _least_squares,
+}
+
+METHODS: dict[str, Method] = {
+    "rtn": Method("filter", "none"),
+    "magnitude": Method("magnitude", "none"),
+    "dfq": Method("magnitude", "none", bias=True, equalise=True),
+    "udfc": Method("magnitude", "filters"),
+    "moments": Method("energy", "moments", bias=True),
+    "lockstep": Method("damage", "least squares", gptq=True, weighted_scale=True, bias=True),
+}

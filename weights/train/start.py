@@ -1,0 +1,258 @@
+"""Where a network's first weights come from: an RDN that starts as a trained EDSR, instead of from noise.
+
+A residual dense block can do what EDSR's residual blocks do, because its 1x1 fusion passes a linear result through the
+ReLU of a dense convolution: y = relu(y) - relu(-y), or y = relu(y + b) - b where b is larger than any -y.
+
+`exact`: one EDSR block for each dense block, where the growth channels suffice (hidden width + two signs of the result:
+64 + 128 = 192 = 6 x 32). Left-over convolutions are random and left-over blocks do nothing yet (fusion weights zero). The
+network starts by giving EDSR's own picture; configurations A and B (20 and 16 blocks) both can.
+
+`compressed`: several EDSR blocks for each dense block, each with a part of its hidden channels, chosen by their cost and
+refitted in closed form in lock step with the original (edge_liif.compress.least_squares). For networks with fewer blocks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from edge_liif.compress.least_squares import Moments, Reader, channel_columns, eliminate, patches
+from edge_liif.model.checkpoint import Network, random_network
+from edge_liif.model.edsr import EDSRSpec
+from edge_liif.model.rdn import RDNSpec
+from edge_liif.model.spec import ModelSpec
+
+Tensors = dict[str, torch.Tensor]
+
+
+def exact(spec: RDNSpec, teacher: Network, seed: int = 0) -> Tensors:
+    """Encoder tensors of an RDN that computes what the teacher's EDSR encoder computes.
+
+    Raises ValueError if blocks or growth channels don't suffice.
+    """
+    source, hidden = _edsr(teacher, spec)
+    if len(spec.growth) < len(source.blocks):
+        raise ValueError(f"{len(source.blocks)} EDSR blocks need as many dense blocks, not {len(spec.growth)}")
+    t = _torch(teacher)
+    new = _blank(spec, seed)
+    width = spec.features
+    for b in range(len(source.blocks)):
+        growth = list(spec.growth[b])
+        if sum(growth) < hidden + 2 * width:
+            raise ValueError(f"dense block {b} has {sum(growth)} growth channels; {hidden + 2 * width} are needed")
+        inner = t[f"encoder.body.{b}.body.0.weight"], t[f"encoder.body.{b}.body.0.bias"]
+        outer = t[f"encoder.body.{b}.body.2.weight"], t[f"encoder.body.{b}.body.2.bias"]
+        # rows in the order of the growth channels: hidden, +y, -y; the inputs they read lie at `at` in the concatenation
+        rows = [(inner[0][i], inner[1][i], 0) for i in range(hidden)]
+        rows += [(sign * outer[0][o], sign * outer[1][o], width) for sign in (1, -1) for o in range(width)]
+        fuse = torch.zeros(width, width + sum(growth), 1, 1)
+        for c, start in enumerate(np.cumsum([0, *growth[:-1]])):
+            name = f"encoder.RDBs.{b}.convs.{c}.conv.0"
+            for j in range(growth[c]):
+                if start + j >= len(rows):
+                    continue  # stays random, and unread by the fusion
+                weight, bias, at = rows[start + j]
+                if at + len(weight) > new[f"{name}.weight"].shape[1]:
+                    raise ValueError(f"{name} reads {new[f'{name}.weight'].shape[1]} channels; hidden lies beyond")
+                new[f"{name}.weight"][j] = 0
+                new[f"{name}.weight"][j, at : at + len(weight)] = weight
+                new[f"{name}.bias"][j] = bias
+        for o in range(width):
+            fuse[o, width + hidden + o] = 1
+            fuse[o, width + hidden + width + o] = -1
+        _set(new, f"encoder.RDBs.{b}.LFF", fuse, torch.zeros(width))
+    for b in range(len(source.blocks), len(spec.growth)):
+        for part in ("weight", "bias"):
+            new[f"encoder.RDBs.{b}.LFF.{part}"].zero_()
+    _frame(new, t, spec, f"encoder.body.{len(source.blocks)}")
+    return new
+
+
+def compressed(spec: RDNSpec, teacher: Network, lr: torch.Tensor) -> Tensors:
+    """Encoder tensors of an RDN that comes near to the teacher's EDSR encoder on LR pictures lr (n, 3, h, w) in -1..1.
+
+    Each dense block takes the work of two EDSR blocks: growth channels [part of the first hidden layer, first result,
+    part of the second hidden layer, second result]. Raises ValueError if the shapes don't allow it.
+    """
+    source, _ = _edsr(teacher, spec)
+    width = spec.features
+    if len(source.blocks) != 2 * len(spec.growth):
+        raise ValueError(f"{len(source.blocks)} EDSR blocks need half as many dense blocks, not {len(spec.growth)}")
+    t = _torch(teacher)
+    new = _blank(spec, 0)
+    _frame(new, t, spec, f"encoder.body.{len(source.blocks)}")
+    with torch.inference_mode():
+        head = F.conv2d(lr, t["encoder.head.0.weight"], t["encoder.head.0.bias"], padding=1)
+        x = original = head
+        for d, growth in enumerate(spec.growth):
+            keep = (sum(growth) - 2 * width) // 2
+            cuts = np.cumsum([0, *growth]).tolist()
+            if keep < 1 or not {keep, keep + width, 2 * keep + width} <= set(cuts):
+                raise ValueError(f"the growth widths {growth} can't hold two compressed EDSR blocks of {width} channels")
+            middle = _edsr_block(t, 2 * d, original)
+            after = _edsr_block(t, 2 * d + 1, middle)
+            dense = [x]
+            rows: list[tuple[torch.Tensor, torch.Tensor]] = []
+            shift = torch.zeros(width)
+            for half, goal in enumerate((middle, after)):
+                inner = t[f"encoder.body.{2 * d + half}.body.0.weight"], t[f"encoder.body.{2 * d + half}.body.0.bias"]
+                current = x if half == 0 else x + (dense[2] - shift[None, :, None, None])
+                everything = F.relu(F.conv2d(current, *inner, padding=1))
+                kept = _choose(dense, everything, goal - x, keep)
+                # the same rows, reading the parts of `current` where they lie in the concatenation
+                weight = torch.zeros(keep, width + (keep + width) * half, 3, 3)
+                weight[:, :width] = inner[0][kept]
+                bias = inner[1][kept].clone()
+                if half:
+                    weight[:, width + keep :] = inner[0][kept]
+                    bias -= (inner[0][kept].sum((2, 3)) * shift).sum(1)
+                rows.append((weight, bias))
+                dense.append(F.relu(F.conv2d(torch.cat(dense, 1), weight, bias, padding=1)))
+                weight, bias = _fit(dense, goal - x, 3)
+                result = F.conv2d(torch.cat(dense, 1), weight, bias, padding=1)
+                shift = (-result.amin((0, 2, 3))).clamp_min(0) * 1.1
+                rows.append((weight, bias + shift))
+                dense.append(F.relu(result + shift[None, :, None, None]))
+            _fill_convs(new, d, growth, rows)
+            weight, bias = _fit(dense, after - x, 1)
+            _set(new, f"encoder.RDBs.{d}.LFF", weight, bias)
+            x = x + F.conv2d(torch.cat(dense, 1), weight, bias)
+            original = after
+            error = ((x - after).square().mean() / after.square().mean()).sqrt()
+            print(f"start: block {d}: relative error {float(error):.4f}", flush=True)
+        tail = F.conv2d(original, *_layer(t, f"encoder.body.{len(source.blocks)}"), padding=1)
+        _set(new, "encoder.GFF.1", *_fit([x], tail, 3))
+    return new
+
+
+def narrower_decoder(teacher: Network, hidden: tuple[int, ...], inputs: torch.Tensor) -> Tensors:
+    """Decoder tensors with fewer hidden units, refitted in lock step on MLP inputs (n, 9 F + 4), as `compressed`."""
+    t = _torch(teacher)
+    new: Tensors = {}
+    with torch.inference_mode():
+        before, reduced = inputs, inputs
+        weight, bias = _layer(t, "imnet.layers.0")
+        for i, width in enumerate(hidden):
+            name, following = f"imnet.layers.{2 * i}", f"imnet.layers.{2 * i + 2}"
+            wide = F.relu(F.linear(reduced, weight, bias))
+            before = F.relu(F.linear(before, *_layer(t, name)))
+            goal = F.linear(before, *_layer(t, following))
+            moments = Moments(wide.shape[1], goal.shape[1])
+            moments.add(wide, goal)
+            covariance, _ = moments.covariance()
+            reader = Reader(covariance, moments.solution()[0], channel_columns(range(wide.shape[1]), 1))
+            gone = eliminate([reader], wide.shape[1] - width)
+            kept = sorted(set(range(wide.shape[1])) - set(gone.dropped))
+            _set(new, name, weight[kept], bias[kept])
+            reduced = F.relu(F.linear(reduced, weight[kept], bias[kept]))
+            moments = Moments(width, goal.shape[1])
+            moments.add(reduced, goal)
+            weight, bias = (v.float() for v in moments.solution())
+        _set(new, f"imnet.layers.{2 * len(hidden)}", weight, bias)
+    return new
+
+
+def mlp_inputs(teacher: Network, lr: torch.Tensor, count: int, seed: int = 0) -> torch.Tensor:
+    """What the teacher's MLP reads at `count` random places of LR pictures (n, 3, h, w): (count, 9 F + 4)."""
+    from learner import Learner
+
+    learner = Learner([teacher], torch.device("cpu"))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.inference_mode():
+        unfolded = patches(learner.features(lr), 3)
+        rows = unfolded[torch.randint(len(unfolded), (count,), generator=generator)]
+        offset = torch.rand(count, 2, generator=generator) * 4 - 2
+        cell = (2 / (1 + 3 * torch.rand(count, 1, generator=generator))).expand(-1, 2)
+    return torch.cat([rows, offset, cell], 1)
+
+
+def _edsr(teacher: Network, spec: RDNSpec) -> tuple[EDSRSpec, int]:
+    source = teacher.spec.encoder
+    if not isinstance(source, EDSRSpec) or source.features != spec.features or len(set(source.blocks)) != 1:
+        raise ValueError(f"the start must be an EDSR of {spec.features} features and one hidden width")
+    return source, source.blocks[0]
+
+
+def _blank(spec: RDNSpec, seed: int) -> Tensors:
+    return {
+        name: torch.from_numpy(value)
+        for name, value in random_network(_spec_of(spec), seed).tensors.items()
+        if name.startswith("encoder.")
+    }
+
+
+def _spec_of(spec: RDNSpec) -> ModelSpec:
+    from edge_liif.model.liif import DecoderSpec
+
+    return ModelSpec("start", spec, DecoderSpec((8,)))
+
+
+def _torch(network: Network) -> Tensors:
+    return {name: torch.from_numpy(value.copy()) for name, value in network.tensors.items()}
+
+
+def _layer(t: Tensors, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    return t[f"{name}.weight"], t[f"{name}.bias"]
+
+
+def _set(new: Tensors, name: str, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    new[f"{name}.weight"], new[f"{name}.bias"] = weight.contiguous(), bias.contiguous()
+
+
+def _frame(new: Tensors, t: Tensors, spec: RDNSpec, tail: str) -> None:
+    """Everything around the blocks: head, identity, fusion that passes the last block's output on, tail."""
+    width = spec.features
+    _set(new, "encoder.SFENet1", *_layer(t, "encoder.head.0"))
+    identity = torch.zeros(width, width, 3, 3)
+    identity[range(width), range(width), 1, 1] = 1
+    _set(new, "encoder.SFENet2", identity, torch.zeros(width))
+    fusion = torch.zeros(spec.fusion, width * len(spec.growth), 1, 1)
+    fusion[range(width), range(width * (len(spec.growth) - 1), width * len(spec.growth))] = 1
+    _set(new, "encoder.GFF.0", fusion, torch.zeros(spec.fusion))
+    _set(new, "encoder.GFF.1", *_layer(t, tail))
+
+
+def _edsr_block(t: Tensors, b: int, x: torch.Tensor) -> torch.Tensor:
+    hidden = F.relu(F.conv2d(x, *_layer(t, f"encoder.body.{b}.body.0"), padding=1))
+    return x + F.conv2d(hidden, *_layer(t, f"encoder.body.{b}.body.2"), padding=1)
+
+
+def _moments(inputs: list[torch.Tensor], target: torch.Tensor, kernel: int) -> Moments:
+    channels = sum(x.shape[1] for x in inputs)
+    moments = Moments(channels * kernel * kernel, target.shape[1])
+    for i in range(len(target)):  # one picture at a time: unfolded, all of them would be large
+        moments.add(patches(torch.cat([x[i : i + 1] for x in inputs], 1), kernel), patches(target[i : i + 1], 1))
+    return moments
+
+
+def _fit(inputs: list[torch.Tensor], target: torch.Tensor, kernel: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The convolution on the concatenated inputs that comes nearest to the target."""
+    weight, bias = _moments(inputs, target, kernel).solution()
+    return weight.float().view(target.shape[1], -1, kernel, kernel), bias.float()
+
+
+def _choose(dense: list[torch.Tensor], hidden: torch.Tensor, target: torch.Tensor, keep: int) -> list[int]:
+    """The hidden channels to keep, beside everything already there, to predict the target by a 3x3 convolution."""
+    there = sum(x.shape[1] for x in dense)
+    moments = _moments([*dense, hidden], target, 3)
+    covariance, _ = moments.covariance()
+    columns = channel_columns(range(there, there + hidden.shape[1]), 9)
+    gone = eliminate([Reader(covariance, moments.solution()[0], columns)], hidden.shape[1] - keep)
+    return sorted(set(range(hidden.shape[1])) - set(gone.dropped))
+
+
+def _fill_convs(
+    new: Tensors, d: int, growth: tuple[int, ...], rows: list[tuple[torch.Tensor, torch.Tensor]]
+) -> None:
+    """Cut layers of any width into the dense convolutions; inputs that a layer does not read get weight zero."""
+    start = 0
+    flat = [(weight[i], bias[i]) for weight, bias in rows for i in range(len(weight))]
+    for c, width in enumerate(growth):
+        name = f"encoder.RDBs.{d}.convs.{c}.conv.0"
+        weight, bias = torch.zeros_like(new[f"{name}.weight"]), torch.zeros_like(new[f"{name}.bias"])
+        for j in range(width):
+            row, bias[j] = flat[start + j]
+            weight[j, : len(row)] = row
+        _set(new, name, weight, bias)
+        start += width

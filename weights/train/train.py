@@ -1,0 +1,375 @@
+"""Train a LIIF network, on a CPU (bf16 autocast, channels-last) or on one CUDA GPU.
+
+    python weights/train/train.py weights/train/rdn-liif-s.toml --data PHOTOGRAPHS --out RUN
+
+Stopped in any way, the same command goes on where the last checkpoint was, to the same numbers as if it had never
+stopped. In RUN: checkpoint.pt (weights, average, optimizer), log.jsonl, curve.png, and NAME.pth per head (the average, in
+the LIIF authors' layout, for `edge-liif models import`). `--set schedule.iterations=200` overrides a setting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+import start  # noqa: E402
+from batches import Batches, Jpeg, in_advance, load_pictures  # noqa: E402
+from learner import AxisTable, Learner, groups_by_rate  # noqa: E402
+from validate import validate  # noqa: E402
+
+from edge_liif.model.checkpoint import Network, load_network, random_network  # noqa: E402
+from edge_liif.model.edsr import EDSRSpec  # noqa: E402
+from edge_liif.model.liif import DecoderSpec  # noqa: E402
+from edge_liif.model.rdn import RDNSpec  # noqa: E402
+from edge_liif.model.spec import ModelSpec  # noqa: E402
+from edge_liif.model.zoo import resolve  # noqa: E402
+
+
+# Number of the first batch that a start in closed form looks at; training never gets there.
+START_BATCH = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Shape:
+    """encoder: "rdn" or "edsr"; heads: name of a network to hidden widths of its MLP, trained together on one encoder."""
+
+    heads: dict[str, list[int]]
+    encoder: str = "rdn"
+    blocks: int = 8
+    convs: int = 6
+    growth: int = 32
+
+
+@dataclass(frozen=True)
+class Start:
+    """method: "random", "weights" (model: every head continues the model of its own name, else of `model`),
+    "exact" or "compressed" (the RDN begins as the EDSR `model`; see start.py). pictures: LR patches for "compressed"."""
+
+    method: str = "random"
+    model: str = ""
+    pictures: int = 32
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """See Batches."""
+
+    batch: int = 16
+    patch: int = 48
+    queries: int = 1152
+    scales: tuple[float, float] = (1.0, 4.0)
+    detail: float = 0.7
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """rate: Adam's, after `warmup` steps, then by a cosine to zero; decoder: factor on it for the MLP; ema: decay of the
+    averaged weights; clip: largest gradient norm. minutes: if not 0, iterations are set from the speed of the first steps
+    so that the run takes that long. compile: torch.compile of the encoder."""
+
+    iterations: int = 4000
+    rate: float = 2e-4
+    warmup: int = 50
+    decoder: float = 0.25
+    ema: float = 0.999
+    clip: float = 1.0
+    minutes: float = 0.0
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A model whose features on the clean LR are matched (relative L1 times `weight`, fading to 0 at `until` of the run)."""
+
+    model: str = ""
+    weight: float = 0.0
+    until: float = 0.6
+
+
+@dataclass(frozen=True)
+class Report:
+    """log every so many steps; checkpoint and validation at theirs. qualities: 0 is clean LR, else JPEG."""
+
+    log: int = 20
+    checkpoint: int = 100
+    validate: int = 200
+    scale: float = 3.0
+    qualities: list[int] = field(default_factory=lambda: [0])
+    limit: int = 6
+
+
+@dataclass(frozen=True)
+class Config:
+    shape: Shape
+    start: Start = Start()
+    data: Data = Data()
+    jpeg: Jpeg = Jpeg()
+    schedule: Schedule = Schedule()
+    teacher: Teacher = Teacher()
+    report: Report = Report()
+
+    @staticmethod
+    def from_dict(tables: dict[str, Any]) -> Config:
+        """Raises SystemExit for a table or key that doesn't exist: a misspelt setting must not train with a default."""
+        kinds = {"shape": Shape, "start": Start, "data": Data, "jpeg": Jpeg}
+        kinds |= {"schedule": Schedule, "teacher": Teacher, "report": Report}
+        parts = {}
+        for name, table in tables.items():
+            if name not in kinds:
+                raise SystemExit(f"train: there is no table [{name}]; there are {', '.join(kinds)}")
+            known = {f.name for f in fields(kinds[name])}
+            if unknown := table.keys() - known:
+                raise SystemExit(f"train: [{name}] has no key {min(unknown)!r}; it has {', '.join(sorted(known))}")
+            parts[name] = kinds[name](**{k: tuple(v) if k in {"scales", "quality"} else v for k, v in table.items()})
+        if "shape" not in parts:
+            raise SystemExit("train: the configuration needs a table [shape]")
+        return Config(**parts)
+
+
+def first_networks(config: Config, batches: Batches) -> list[Network]:
+    """One network per head, with the tensors it starts from."""
+    shape = config.shape
+    if shape.encoder == "rdn":
+        encoder: RDNSpec | EDSRSpec = RDNSpec.uniform(shape.blocks, shape.convs, shape.growth)
+    else:
+        encoder = EDSRSpec.uniform(shape.blocks)
+    specs = {name: ModelSpec(name, encoder, DecoderSpec(tuple(hidden))) for name, hidden in shape.heads.items()}
+    begin = config.start
+    if begin.method == "random":
+        return [random_network(spec, begin.seed) for spec in specs.values()]
+    if begin.method == "weights":
+        return [replace(load(begin.model.replace("{head}", name)), spec=spec) for name, spec in specs.items()]
+    source = load(begin.model)
+    lr = torch.cat([batches[START_BATCH + n].clean for n in range(-(-begin.pictures // config.data.batch))]).cpu()
+    lr = lr[: begin.pictures] / 127.5 - 1
+    assert isinstance(encoder, RDNSpec)
+    if begin.method == "exact":
+        tensors = start.exact(encoder, source, begin.seed)
+    elif begin.method == "compressed":
+        tensors = start.compressed(encoder, source, lr)
+    else:
+        raise SystemExit(f"train: start.method {begin.method!r} is not random, weights, exact or compressed")
+    inputs = start.mlp_inputs(source, lr, 30_000)
+    networks = []
+    for spec in specs.values():
+        decoder = {k: torch.from_numpy(v) for k, v in source.tensors.items() if k.startswith("imnet.")}
+        if spec.decoder != source.spec.decoder:
+            decoder = start.narrower_decoder(source, spec.decoder.hidden, inputs)
+        networks.append(Network(spec, {k: v.numpy() for k, v in {**tensors, **decoder}.items()}))
+    return networks
+
+
+def load(model: str) -> Network:
+    return load_network(Path(resolve(model).path))
+
+
+class Run:
+    """Everything that changes while training, and its folder."""
+
+    def __init__(self, config: Config, batches: Batches, folder: Path, device: torch.device) -> None:
+        self.config, self.batches, self.folder, self.device = config, batches, folder, device
+        self.checkpoint = folder / "checkpoint.pt"
+        saved = None
+        if self.checkpoint.exists():
+            saved = torch.load(self.checkpoint, map_location=device, weights_only=True)
+            if saved["config"] != comparable(config):
+                raise SystemExit(f"train: {self.checkpoint} belongs to another configuration; give another --out")
+        networks = self._named_only() if saved else first_networks(config, batches)
+        self.learner = Learner(networks, device)
+        self.average = {name: t.detach().clone() for name, t in self.learner.tensors.items()}
+        self.optimizer = torch.optim.Adam(
+            groups_by_rate(self.learner, config.schedule.decoder), betas=(0.9, 0.99), fused=device.type == "cuda"
+        )
+        self.step, self.seconds, self.iterations = 0, 0.0, config.schedule.iterations
+        if saved:
+            with torch.no_grad():
+                for name, tensor in self.learner.tensors.items():
+                    tensor.copy_(saved["weights"][name])
+                    self.average[name].copy_(saved["average"][name])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.step, self.seconds, self.iterations = saved["step"], saved["seconds"], saved["iterations"]
+        self.teacher = None
+        if config.teacher.weight:
+            network = load(config.teacher.model)
+            self.teacher = Learner([network], device)
+            for tensor in self.teacher.tensors.values():
+                tensor.requires_grad_(False)
+        self._axes: dict[int, AxisTable] = {}
+        self._features = self.learner.features
+        if config.schedule.compile:
+            self._features = torch.compile(self.learner.features)
+
+    def _named_only(self) -> list[Network]:
+        blank = replace(self.config, start=Start())
+        return first_networks(blank, self.batches)
+
+    def train(self, folders: list[Path]) -> None:
+        report, schedule = self.config.report, self.config.schedule
+        losses: list[torch.Tensor] = []
+        began = time.perf_counter() - self.seconds
+        begin = self.step
+        for batch in in_advance(self.batches, self.step, self.iterations):
+            losses.append(self._learn(batch))
+            self.step += 1
+            self.seconds = time.perf_counter() - began
+            if schedule.minutes and begin == 0 and self.step == schedule.warmup:
+                self.iterations = max(self.step, int(schedule.minutes * 60 * self.step / self.seconds))
+                self.log({"iterations": self.iterations})
+            last = self.step >= self.iterations
+            if self.step % report.log == 0 or last:
+                loss = torch.stack(losses).mean().item()  # the only wait for the device in this loop
+                losses = []
+                self.log({"step": self.step, "loss": round(loss, 5), "rate": self.rate(), "seconds": round(self.seconds)})
+                if not math.isfinite(loss):
+                    raise SystemExit(f"train: the loss is not finite at step {self.step}; lower schedule.rate")
+            if self.step % report.validate == 0 or last:
+                self.validate(folders)
+            if self.step % report.checkpoint == 0 or last:
+                self.save()
+            if self.step >= self.iterations:
+                break
+        self.export()
+
+    def rate(self) -> float:
+        """Learning rate of the next step: linear warm-up, then a cosine to zero."""
+        s = self.config.schedule
+        if self.step < s.warmup:
+            return s.rate * (self.step + 1) / s.warmup
+        return s.rate * 0.5 * (1 + math.cos(math.pi * (self.step - s.warmup) / max(1, self.iterations - s.warmup)))
+
+    def _learn(self, batch: Any) -> torch.Tensor:
+        rate = self.rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        if batch.size not in self._axes:
+            self._axes[batch.size] = AxisTable(self.config.data.patch, batch.size, self.device)
+        axis = self._axes[batch.size]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            lr = (batch.lr / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+            features = self._features(lr)
+            target = batch.target / 127.5 - 1
+            loss = torch.zeros((), device=self.device)
+            for head in self.learner.specs:
+                colours = self.learner.colours(head, features, batch.rows, batch.columns, axis)
+                loss = loss + (colours - target).abs().mean()
+            loss = loss / len(self.learner.specs)
+            weight = self._teacher_weight()
+            total = loss
+            if self.teacher is not None and weight > 0:
+                with torch.no_grad():
+                    clean = (batch.clean / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+                    goal = self.teacher.features(clean).float()
+                total = loss + weight * (features.float() - goal).abs().mean() / goal.abs().mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(list(self.learner.tensors.values()), self.config.schedule.clip)
+        self.optimizer.step()
+        # a young average follows faster, or the start would weigh on it for a thousand steps
+        decay = min(self.config.schedule.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.values()), list(self.learner.tensors.values()), 1 - decay)
+        return loss.detach()
+
+    def _teacher_weight(self) -> float:
+        t = self.config.teacher
+        return t.weight * max(0.0, 1 - self.step / max(1, t.until * self.iterations))
+
+    def validate(self, folders: list[Path]) -> None:
+        report = self.config.report
+        for folder in folders:
+            for head in self.learner.specs:
+                network = self.learner.network(head, self.average)
+                for quality in report.qualities:
+                    precision = "bf16" if self.device.type == "cpu" else "fp32"
+                    value = validate(
+                        network, folder, report.scale, quality or None, precision, self.device.type, report.limit
+                    )
+                    name = f"psnr {head} {folder.name} x{report.scale:g}" + (f" q{quality}" if quality else "")
+                    self.log({"step": self.step, name: round(value, 3)})
+
+    def log(self, entry: dict[str, Any]) -> None:
+        line = json.dumps(entry)
+        print(line, flush=True)
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write(line + "\n")
+
+    def save(self) -> None:
+        part = self.checkpoint.with_suffix(".part")
+        state = {
+            "config": comparable(self.config),
+            "step": self.step,
+            "seconds": self.seconds,
+            "iterations": self.iterations,
+            "weights": {name: t.detach() for name, t in self.learner.tensors.items()},
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+        }
+        torch.save(state, part)
+        part.replace(self.checkpoint)
+
+    def export(self) -> None:
+        """The averaged weights of each head as NAME.pth, in the layout of the LIIF authors."""
+        for head in self.learner.specs:
+            network = self.learner.network(head, self.average)
+            tensors = {name: torch.from_numpy(value) for name, value in network.tensors.items()}
+            torch.save({"model": {"name": "liif", "args": {}, "sd": tensors}}, self.folder / f"{head}.pth")
+
+
+def comparable(config: Config) -> str:
+    return json.dumps(asdict(config), sort_keys=True)
+
+
+def read_config(path: Path, overrides: list[str]) -> Config:
+    tables = tomllib.loads(path.read_text())
+    for override in overrides:
+        name, _, value = override.partition("=")
+        table, _, key = name.partition(".")
+        if not key or not value:
+            raise SystemExit(f"train: --set {override!r} is not TABLE.KEY=VALUE")
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value
+        tables.setdefault(table, {})[key] = parsed
+    return Config.from_dict(tables)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of photographs to learn from")
+    parser.add_argument("--validate", type=Path, nargs="*", default=[], help="folders of photographs to measure on")
+    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    config = read_config(arguments.config, arguments.set)
+    device = torch.device(arguments.device)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    data = config.data
+    pictures = load_pictures(arguments.data, device, math.ceil(data.patch * data.scales[1]))
+    batches = Batches(
+        pictures, data.seed, data.batch, data.patch, data.queries, data.scales, data.detail, config.jpeg
+    )
+    run = Run(config, batches, arguments.out, device)
+    print(f"{len(pictures)} pictures; step {run.step} of {run.iterations} on {device}", file=sys.stderr)
+    run.train(arguments.validate)
+
+
+if __name__ == "__main__":
+    main()
