@@ -41,7 +41,10 @@ class CompressConfig:
             (self.method in METHODS, f"method {self.method!r} is not one of {', '.join(METHODS)}"),
             (_number(self.prune) and 0 <= self.prune <= 0.9, f"prune {self.prune!r} is not a share from 0 to 0.9"),
             (self.weight_bits in (None, *WEIGHT_BITS), f"weight_bits {self.weight_bits!r} is not 3 to 8"),
-            (self.activation_bits in (None, *ACTIVATION_BITS), f"activation_bits {self.activation_bits!r} is not 6 to 8"),
+            (
+                self.activation_bits in (None, *ACTIVATION_BITS),
+                f"activation_bits {self.activation_bits!r} is not 6 to 8",
+            ),
             (
                 self.activation_bits is None or self.weight_bits is not None,
                 "activation_bits without weight_bits: integer kernels need both",

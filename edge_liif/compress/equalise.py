@@ -1,7 +1,7 @@
 """Cross-layer equalisation (Nagel et al., arXiv 1906.04721): the same function, ranges made even.
 
-A ReLU channel may be scaled by 1/s if all who read it scale it back: relu(x / s) * s = relu(x). With s_j = sqrt(r1 / r2),
-r1 the largest weight of the channel's filter and r2 the largest that any reader gives it, both become sqrt(r1 r2).
+A ReLU channel may be scaled by 1/s if all who read it scale it back: relu(x / s) * s = relu(x). With s_j = sqrt(r1 /
+r2), r1 the largest weight of the channel's filter and r2 the largest that any reader gives it, both become sqrt(r1 r2).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""One consumer while it is compressed: its weight in the original network, what it reads there and in the compressed one."""
+"""One consumer while it is compressed: its weight in the original network, what it reads there and in the compressed
+one."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from .least_squares import Moments
 
 @dataclass(frozen=True)
 class Source:
-    """A group of channels that a layer reads. first: number of its first channel in the layer's original input; kept: which
-    of the group stay; original (G, D + 1) and compressed (K, D + 1): its producer's filters, biases appended."""
+    """A group of channels that a layer reads. first: number of its first channel in the layer's original input; kept:
+    which of the group stay; original (G, D + 1) and compressed (K, D + 1): its producer's filters, biases appended."""
 
     first: int
     kept: list[int]
@@ -24,10 +25,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Layer:
-    """weight (O, I * taps) and bias (O): of the original, rows that stay only; channels_left: input channels that stay, by
-    their numbers in the original; free: trailing columns that are never quantized (coordinates of the MLP); original:
-    the layer's input channels in the original network, (n, C, ...); samples: pairs x~ (m, columns left), y (m, O) of what
-    is read now and what the original gave."""
+    """weight (O, I * taps) and bias (O): of the original, rows that stay only; channels_left: input channels that stay,
+    by their numbers in the original; free: trailing columns that are never quantized (coordinates of the MLP);
+    original: the layer's input channels in the original network, (n, C, ...); samples: pairs x~ (m, columns left), y
+    (m, O) of what is read now and what the original gave."""
 
     name: str
     weight: torch.Tensor

@@ -47,8 +47,8 @@ class Moments:
         return ridged(xx), xy
 
     def solution(self, near: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, the ridge pulling
-        towards `near` (O, D), zero by default."""
+        """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, the ridge
+        pulling towards `near` (O, D), zero by default."""
         xx, xy = self.covariance()
         if near is None:
             weight = torch.linalg.solve(xx, xy).T
@@ -66,9 +66,9 @@ def ridged(matrix: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Reader:
-    """A consumer for `eliminate`: covariance (D, D) of its inputs, positive definite; its weight (O, D), rows scaled by the
-    square root of what an error of each output costs; columns (G, taps): which of its inputs belong to each of the G
-    groups, -1 throughout where it does not read that group."""
+    """A consumer for `eliminate`: covariance (D, D) of its inputs, positive definite; its weight (O, D), rows scaled by
+    the square root of what an error of each output costs; columns (G, taps): which of its inputs belong to each of the
+    G groups, -1 throughout where it does not read that group."""
 
     covariance: torch.Tensor
     weight: torch.Tensor
@@ -77,8 +77,8 @@ class Reader:
 
 @dataclass(frozen=True)
 class Elimination:
-    """Groups in the order in which they were dropped, and what each drop cost: squared error of the readers' outputs, so
-    scaled, summed over the readers."""
+    """Groups in the order in which they were dropped, and what each drop cost: squared error of the readers' outputs,
+    so scaled, summed over the readers."""
 
     dropped: list[int]
     costs: list[float]
@@ -92,9 +92,9 @@ def eliminate(
 ) -> Elimination:
     """Drop `count` groups (fewer if `may_drop` refuses the rest), each time the one whose loss is made good best.
 
-    The cost of group g at a reader is tr(W_g ([C^-1]_gg)^-1 W_g^T), exact for a drop with optimal compensation by all its
-    other inputs, as in Optimal Brain Surgeon (Hassibi and Stork 1993) with groups for single weights. `dropping` is told
-    each choice. Inputs in no group are never dropped.
+    The cost of group g at a reader is tr(W_g ([C^-1]_gg)^-1 W_g^T), exact for a drop with optimal compensation by all
+    its other inputs, as in Optimal Brain Surgeon (Hassibi and Stork 1993) with groups for single weights. `dropping` is
+    told each choice. Inputs in no group are never dropped.
     """
     inverses = [torch.linalg.inv(r.covariance.double()) for r in readers]
     weights = [r.weight.double().clone() for r in readers]
@@ -138,8 +138,8 @@ def _drop(inverse: torch.Tensor, weight: torch.Tensor, columns: torch.Tensor) ->
 
 
 def patches(x: torch.Tensor, kernel: int, step: int = 1, first: tuple[int, int] = (0, 0)) -> torch.Tensor:
-    """What a convolution reads: x (n, C, H, W), zero-padded, to (n * positions, C * kernel * kernel), at every `step`-th
-    row and column from `first` on."""
+    """What a convolution reads: x (n, C, H, W), zero-padded, to (n * positions, C * kernel * kernel), at every
+    `step`-th row and column from `first` on."""
     pad = kernel // 2
     wide = torch.nn.functional.pad(x, (pad, pad, pad, pad))[:, :, first[0] :, first[1] :]
     unfolded = torch.nn.functional.unfold(wide, kernel, stride=step)

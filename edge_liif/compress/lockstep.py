@@ -63,8 +63,8 @@ class Bits:
 
 
 class Lockstep:
-    """Compresses while it runs. After `encode` and `decode`: `tensors` by name (narrowed, rounded, float32), `weights` and
-    `activations`: how they were quantized, `errors`: relative squared error of each layer's output."""
+    """Compresses while it runs. After `encode` and `decode`: `tensors` by name (narrowed, rounded, float32), `weights`
+    and `activations`: how they were quantized, `errors`: relative squared error of each layer's output."""
 
     def __init__(
         self,
@@ -85,8 +85,7 @@ class Lockstep:
         self.activations: dict[str, ActivationQuantization] = {}
         self.errors: dict[str, float] = {}
         self._names = layer_names(network.spec.decoder)
-        first = next(iter(network.tensors)).rsplit(".", 1)[0]
-        self._outer = {first, self._names[-1]}
+        self._outer = {next(iter(network.spec.tensor_shapes)).rsplit(".", 1)[0], self._names[-1]}
 
     def run(self, lr: torch.Tensor, queries: Queries) -> None:
         """Compress the whole network on LR pictures (n, 3, h, w) in -1..1."""
@@ -213,8 +212,8 @@ class Lockstep:
         shape = self._source[f"{producer}.weight"].shape
         taps = int(torch.tensor(shape[2:]).prod()) if len(shape) > 2 else 1
         gone = {
-            first + c
-            for group, first in self._groups.get(producer, [])
+            start + c
+            for group, start in self._groups.get(producer, [])
             for c in set(range(group.width)) - set(self.kept.get(group.producer, range(group.width)))
         }
         channels = torch.tensor([c for c in range(shape[1]) if c not in gone])

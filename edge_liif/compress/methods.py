@@ -1,13 +1,12 @@
-"""The family of methods, from weakest to strongest, as data: how channels are chosen, what repairs the damage, how is rounded.
+"""The family of methods, weakest to strongest, as data: how channels are chosen, damage is repaired, numbers rounded.
 
-| method | channels by | repair | rounding |
-|---|---|---|---|
-| rtn | norm of their filter | none | to nearest, largest magnitude |
-| magnitude | norm of their filter times that of all their readers | none | to nearest |
-| dfq | as magnitude, after cross-layer equalisation | bias (Nagel et al., arXiv 1906.04721) | to nearest |
-| udfc | as magnitude | other filters stand in for a damaged one (L0; UDFC, arXiv 2308.07209, without BatchNorm) | to nearest |
-| moments | energy times norm of readers | second moments after the ReLU (L2), bias | to nearest |
-| lockstep | predicted error of the picture (OBS cost times sensitivity) | least squares against the original's own output (L3), bias | GPTQ |
+rtn        channels by the norm of their filter; no repair; rounding to nearest, scales from the largest magnitude
+magnitude  channels by the norm of their filter times that of all their readers; otherwise as rtn
+dfq        as magnitude, after cross-layer equalisation, with bias correction (Nagel et al., arXiv 1906.04721)
+udfc       as magnitude; other filters stand in for a damaged one (L0: UDFC, arXiv 2308.07209, without BatchNorm)
+moments    channels by energy times norm of readers; second moments after the ReLU (L2); bias correction
+lockstep   channels by predicted error of the picture (OBS cost times sensitivity); least squares against the original's
+           own output (L3); GPTQ; bias correction
 
 A new method is one entry in METHODS and, if its repair is new, one function in REPAIRS.
 """
@@ -28,8 +27,8 @@ Repair = Callable[[Layer], tuple[torch.Tensor, torch.Tensor]]
 @dataclass(frozen=True)
 class Method:
     """score: "filter", "magnitude", "energy" or "damage"; repair: a key of REPAIRS; gptq: else round to nearest;
-    weighted_scale: weight scales by weighted squared error, else by largest magnitude; bias: mean of the output restored;
-    equalise: cross-layer equalisation first."""
+    weighted_scale: weight scales by weighted squared error, else by largest magnitude; bias: mean of the output
+    restored; equalise: cross-layer equalisation first."""
 
     score: str
     repair: str
@@ -44,10 +43,12 @@ def _nothing(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _stand_in(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """L0: alpha = (M^T M + l I)^-1 M^T w_j over the producers' filters with their biases appended; W' = W_K + W_D alpha.
+    """L0: alpha = (M^T M + l I)^-1 M^T w_j over the producers' filters with their biases appended; W' = W_K + W_D
+    alpha.
 
-    M holds what is left of the producer, already quantized where it is, so that pruned channels (D) and quantized ones are
-    repaired by one formula. Channels that no group covers (residual stream, coordinates) have no filters to compare.
+    M holds what is left of the producer, already quantized where it is, so that pruned channels (D) and quantized ones
+    are repaired by one formula. Channels that no group covers (residual stream, coordinates) have no filters to
+    compare.
     """
     taps = layer.taps
     weight = layer.weight[:, layer.left].double().clone()
@@ -67,7 +68,8 @@ def _stand_in(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _moments(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """L2: S = C_PK (C_KK + l I)^-1 over channels after the ReLU, pushed into every tap; t = mu_P - S mu_K into the bias."""
+    """L2: S = C_PK (C_KK + l I)^-1 over channels after the ReLU, pushed into every tap; t = mu_P - S mu_K into the
+    bias."""
     kept, pruned = layer.channels_left, layer.channels_gone
     weight = layer.weight[:, layer.left].double().clone()
     bias = layer.bias.double().clone()
@@ -82,7 +84,7 @@ def _moments(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
     full = layer.weight.double()
     for tap in range(taps):
         gone = full[:, pruned * taps + tap]
-        weight[:, tap :: taps][:, : len(kept)] += gone @ share
+        weight[:, tap::taps][:, : len(kept)] += gone @ share
         bias += gone @ rest
     return weight.float(), bias.float()
 

@@ -21,9 +21,9 @@ from .config import CompressConfig
 from .equalise import equalised
 from .lockstep import Bits, Lockstep
 from .methods import METHODS
-from .queries import random_queries
+from .queries import Queries, random_queries
 from .sensitivity import sensitivities
-from .structure import multiply_adds, narrowed, spec_of
+from .structure import multiply_adds, spec_of
 
 # Pictures that sensitivities are measured on; more change the second digit.
 SENSITIVITY_PICTURES = 4
@@ -33,8 +33,8 @@ Progress = Callable[[int, int, str], None]
 @dataclass
 class CompressReport:
     """What was done. multiply_adds: per LR pixel at the configuration's scale, (before, after); parameters: (before,
-    after); bits: of all tensors as stored; error: of each layer's output relative to its variance, on the calibration
-    pictures; predicted_mse: of the picture in 0..1, from these errors and the layers' sensitivities."""
+    after); bits: of all tensors as stored; widths: of the groups that were
+    pruned; error: of each layer's output relative to its variance, on the calibration pictures; seconds: by stage."""
 
     method: str
     parameters: tuple[int, int]
@@ -58,16 +58,17 @@ def compress(
 
     pictures: uint8 (n, h, w, 3) to measure statistics on; None makes synthetic ones (`calibration/default.toml`), which
     is what data-free means: never real ones. progress(done, total, layer). Deterministic for a configuration, a network
-    and versions. Raises UsageError for an impossible configuration, ModelError for a network that is compressed already.
+    and versions. Raises UsageError for an impossible configuration, ModelError for a network that is compressed
+    already.
     """
     if network.spec.compression is not None:
         raise ModelError(f"model {network.spec.name} is compressed already; compress the one it was made from")
     source = "given pictures"
     if pictures is None:
-        from .synthetic import default_recipe, synthesize
+        from .recipe import Recipe
+        from .synthetic import synthesize
 
-        recipe = default_recipe()
-        pictures, source = synthesize(recipe), "synthetic"
+        pictures, source = synthesize(Recipe()), "synthetic"
     if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
         raise UsageError(f"calibration pictures must be uint8 (n, h, w, 3), not {pictures.dtype} {pictures.shape}")
     method = METHODS[config.method]
@@ -81,7 +82,9 @@ def compress(
     kept: dict[str, list[int]] = {}
     if config.prune:
         begin = time.perf_counter()
-        kept = prune.choose(network, _orders(network, method.score, lr, queries, config), config.prune, config.scale, config.multiple)
+        kept = prune.choose(
+            network, _orders(network, method.score, lr, queries, config), config.prune, config.scale, config.multiple
+        )
         seconds["choosing channels"] = time.perf_counter() - begin
     begin = time.perf_counter()
     layers = sum(name.endswith(".weight") for name in network.tensors)
@@ -124,7 +127,9 @@ def identity(network: Network) -> str:
     return digest.hexdigest()
 
 
-def _orders(network, score, lr, queries, config):  # type: ignore[no-untyped-def]
+def _orders(
+    network: Network, score: str, lr: torch.Tensor, queries: Queries, config: CompressConfig
+) -> dict[str, scores.Order]:
     if score == "damage":
         few = slice(0, SENSITIVITY_PICTURES)
         part = replace(queries, cell=queries.cell[few], offset=queries.offset[few], size=queries.size[few])
@@ -134,7 +139,14 @@ def _orders(network, score, lr, queries, config):  # type: ignore[no-untyped-def
     return scores.by_weights(network, score)
 
 
-def _report(original, result, config, run, kept, seconds):  # type: ignore[no-untyped-def]
+def _report(
+    original: Network,
+    result: Network,
+    config: CompressConfig,
+    run: Lockstep,
+    kept: dict[str, list[int]],
+    seconds: dict[str, float],
+) -> CompressReport:
     stored = sum(
         t.size * run.weights[name].bits + 32 * len(t) if name in run.weights else t.size * 32
         for name, t in result.tensors.items()

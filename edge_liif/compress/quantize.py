@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import torch
 
-# Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is taken.
+# Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
+# taken.
 SHRINK = torch.linspace(1.0, 0.4, 31)
 # Columns that GPTQ rounds before the rest of the matrix learns of their errors.
 BLOCK = 128
@@ -60,8 +61,9 @@ def round_to_nearest(weight: torch.Tensor, scale: torch.Tensor, bits: int) -> to
 
 
 def gptq(weight: torch.Tensor, covariance: torch.Tensor, scale: torch.Tensor, bits: int) -> torch.Tensor:
-    """The weight (O, D) on the same grid, each column's rounding error made good by the columns after it (GPTQ, Frantar et
-    al., arXiv 2210.17323). covariance (D, D) of the inputs, positive definite. Columns go in order of falling variance."""
+    """The weight (O, D) on the same grid, each column's rounding error made good by the columns after it (GPTQ, Frantar
+    et al., arXiv 2210.17323). covariance (D, D) of the inputs, positive definite. Columns go in order of falling
+    variance."""
     top = largest_integer(bits)
     order = covariance.diagonal().argsort(descending=True)
     w = weight[:, order].double().clone()
@@ -87,8 +89,8 @@ def gptq(weight: torch.Tensor, covariance: torch.Tensor, scale: torch.Tensor, bi
 
 
 def activation_scale(values: torch.Tensor, bits: int, signed: bool, margin: float = 1.0) -> float:
-    """Scale of one quantizer for a whole tensor: the shrunk range with the least squared error over `values`, widened by
-    `margin`. Unsigned: 0 .. 2^b - 1; signed: -2^(b-1) .. 2^(b-1) - 1."""
+    """Scale of one quantizer for a whole tensor: the shrunk range with the least squared error over `values`, widened
+    by `margin`. Unsigned: 0 .. 2^b - 1; signed: -2^(b-1) .. 2^(b-1) - 1."""
     sample = values.reshape(-1).float()
     if len(sample) > 200_000:
         sample = sample[:: len(sample) // 200_000]

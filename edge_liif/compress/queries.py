@@ -12,9 +12,9 @@ from .least_squares import patches
 
 @dataclass(frozen=True)
 class Queries:
-    """For each picture n: LR cells (N, Q) as row * width + column, offsets (N, Q, 2) and cells sizes (N, Q, 2) as LIIF's
-    decoder reads them. One neighbour stands for the four of a position, drawn with the ensemble's weight, so that plain
-    means over queries are means weighted as the picture is."""
+    """For each picture n: LR cells (N, Q) as row * width + column, offsets (N, Q, 2) and cells sizes (N, Q, 2) as
+    LIIF's decoder reads them. One neighbour stands for the four of a position, drawn with the ensemble's weight, so
+    that plain means over queries are means weighted as the picture is."""
 
     cell: torch.Tensor
     offset: torch.Tensor

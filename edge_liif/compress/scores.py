@@ -30,7 +30,7 @@ class Order:
 
 
 def by_weights(network: Network, score: str) -> dict[str, Order]:
-    """"filter": squared norm of a channel's filter and bias; "magnitude": times that of all its readers' weights."""
+    """ "filter": squared norm of a channel's filter and bias; "magnitude": times that of all its readers' weights."""
     orders = {}
     for group in channel_groups(network.spec):
         weight = torch.from_numpy(network.tensors[f"{group.producer}.weight"]).flatten(1)

@@ -1,8 +1,8 @@
 """What an error in a layer's output costs in the picture: gradients of random projections of the network's output.
 
-For independent errors e_o of variance s_o in output channel o of a layer, the mean squared error of the picture is about
-sum_o G_o s_o with G_o = E |d(v . picture) / d y_o|^2 summed over the places of y and divided by the values of the picture,
-v random signs (Hutchinson's estimate of the diagonal of J^T J).
+For independent errors e_o of variance s_o in output channel o of a layer, the mean squared error of the picture is
+about sum_o G_o s_o with G_o = E |d(v . picture) / d y_o|^2 summed over the places of y and divided by the values of the
+picture, v random signs (Hutchinson's estimate of the diagonal of J^T J).
 """
 
 from __future__ import annotations

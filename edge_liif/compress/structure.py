@@ -56,9 +56,7 @@ def inputs_left(spec: ModelSpec, kept: Kept) -> dict[str, list[int]]:
             removed = set(range(group.width)) - set(kept[group.producer])
             for name, start in group.consumers:
                 gone.setdefault(name, set()).update(start + channel for channel in removed)
-    return {
-        name: [c for c in range(shapes[f"{name}.weight"][1]) if c not in removed] for name, removed in gone.items()
-    }
+    return {name: [c for c in range(shapes[f"{name}.weight"][1]) if c not in removed] for name, removed in gone.items()}
 
 
 def narrowed(network: Network, kept: Kept) -> Network:

@@ -31,8 +31,8 @@ class Jpeg:
 
 @dataclass(frozen=True)
 class Batch:
-    """lr and clean (B, 3, p, p): levels 0..255 in float32, after and before JPEG; target (B, Q, 3) levels; rows, columns
-    (B, Q): positions asked for, of `size` to a side."""
+    """lr and clean (B, 3, p, p): levels 0..255 in float32, after and before JPEG; target (B, Q, 3) levels; rows,
+    columns (B, Q): positions asked for, of `size` to a side."""
 
     lr: torch.Tensor
     clean: torch.Tensor

@@ -4,11 +4,12 @@ A residual dense block can do what EDSR's residual blocks do, because its 1x1 fu
 ReLU of a dense convolution: y = relu(y) - relu(-y), or y = relu(y + b) - b where b is larger than any -y.
 
 `exact`: one EDSR block for each dense block, where the growth channels suffice (hidden width + two signs of the result:
-64 + 128 = 192 = 6 x 32). Left-over convolutions are random and left-over blocks do nothing yet (fusion weights zero). The
-network starts by giving EDSR's own picture; configurations A and B (20 and 16 blocks) both can.
+64 + 128 = 192 = 6 x 32). Left-over convolutions are random and left-over blocks do nothing yet (fusion weights zero).
+The network starts by giving EDSR's own picture; configurations A and B (20 and 16 blocks) both can.
 
-`compressed`: several EDSR blocks for each dense block, each with a part of its hidden channels, chosen by their cost and
-refitted in closed form in lock step with the original (edge_liif.compress.least_squares). For networks with fewer blocks.
+`compressed`: several EDSR blocks for each dense block, each with a part of its hidden channels, chosen by their cost
+and refitted in closed form in lock step with the original (edge_liif.compress.least_squares). For networks with fewer
+blocks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from edge_liif.compress import queries
 from edge_liif.compress.least_squares import Moments, Reader, channel_columns, eliminate, patches
+from edge_liif.engine.torch import TorchLayers
 from edge_liif.model.checkpoint import Network, random_network
 from edge_liif.model.edsr import EDSRSpec
 from edge_liif.model.rdn import RDNSpec
@@ -43,7 +46,8 @@ def exact(spec: RDNSpec, teacher: Network, seed: int = 0) -> Tensors:
             raise ValueError(f"dense block {b} has {sum(growth)} growth channels; {hidden + 2 * width} are needed")
         inner = t[f"encoder.body.{b}.body.0.weight"], t[f"encoder.body.{b}.body.0.bias"]
         outer = t[f"encoder.body.{b}.body.2.weight"], t[f"encoder.body.{b}.body.2.bias"]
-        # rows in the order of the growth channels: hidden, +y, -y; the inputs they read lie at `at` in the concatenation
+        # rows in the order of the growth channels: hidden, +y, -y; the inputs they read lie at `at` in the
+        # concatenation
         rows = [(inner[0][i], inner[1][i], 0) for i in range(hidden)]
         rows += [(sign * outer[0][o], sign * outer[1][o], width) for sign in (1, -1) for o in range(width)]
         fuse = torch.zeros(width, width + sum(growth), 1, 1)
@@ -89,7 +93,9 @@ def compressed(spec: RDNSpec, teacher: Network, lr: torch.Tensor) -> Tensors:
             keep = (sum(growth) - 2 * width) // 2
             cuts = np.cumsum([0, *growth]).tolist()
             if keep < 1 or not {keep, keep + width, 2 * keep + width} <= set(cuts):
-                raise ValueError(f"the growth widths {growth} can't hold two compressed EDSR blocks of {width} channels")
+                raise ValueError(
+                    f"the growth widths {growth} can't hold two compressed EDSR blocks of {width} channels"
+                )
             middle = _edsr_block(t, 2 * d, original)
             after = _edsr_block(t, 2 * d + 1, middle)
             dense = [x]
@@ -122,7 +128,7 @@ def compressed(spec: RDNSpec, teacher: Network, lr: torch.Tensor) -> Tensors:
             error = ((x - after).square().mean() / after.square().mean()).sqrt()
             print(f"start: block {d}: relative error {float(error):.4f}", flush=True)
         tail = F.conv2d(original, *_layer(t, f"encoder.body.{len(source.blocks)}"), padding=1)
-        _set(new, "encoder.GFF.1", *_fit([x], tail, 3))
+        _set_tail(new, spec, *_fit([x], tail, 3))
     return new
 
 
@@ -154,17 +160,12 @@ def narrower_decoder(teacher: Network, hidden: tuple[int, ...], inputs: torch.Te
 
 
 def mlp_inputs(teacher: Network, lr: torch.Tensor, count: int, seed: int = 0) -> torch.Tensor:
-    """What the teacher's MLP reads at `count` random places of LR pictures (n, 3, h, w): (count, 9 F + 4)."""
-    from learner import Learner
-
-    learner = Learner([teacher], torch.device("cpu"))
-    generator = torch.Generator().manual_seed(seed)
+    """What the teacher's MLP reads at `count` random places of each of the LR pictures (n, 3, h, w): (n * count, 9 F +
+    4)."""
+    layers = TorchLayers(teacher, torch.float32, torch.device("cpu"))
+    places = queries.random_queries(len(lr), lr.shape[2], lr.shape[3], count, 3.0, seed)
     with torch.inference_mode():
-        unfolded = patches(learner.features(lr), 3)
-        rows = unfolded[torch.randint(len(unfolded), (count,), generator=generator)]
-        offset = torch.rand(count, 2, generator=generator) * 4 - 2
-        cell = (2 / (1 + 3 * torch.rand(count, 1, generator=generator))).expand(-1, 2)
-    return torch.cat([rows, offset, cell], 1)
+        return queries.mlp_inputs(teacher.spec.encoder_module.forward(layers, teacher.spec.encoder, lr), places)
 
 
 def _edsr(teacher: Network, spec: RDNSpec) -> tuple[EDSRSpec, int]:
@@ -210,7 +211,14 @@ def _frame(new: Tensors, t: Tensors, spec: RDNSpec, tail: str) -> None:
     fusion = torch.zeros(spec.fusion, width * len(spec.growth), 1, 1)
     fusion[range(width), range(width * (len(spec.growth) - 1), width * len(spec.growth))] = 1
     _set(new, "encoder.GFF.0", fusion, torch.zeros(spec.fusion))
-    _set(new, "encoder.GFF.1", *_layer(t, tail))
+    _set_tail(new, spec, *_layer(t, tail))
+
+
+def _set_tail(new: Tensors, spec: RDNSpec, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    """The last convolution; of a fusion wider than the features it reads the first ones."""
+    wide = torch.zeros(spec.features, spec.fusion, *weight.shape[2:])
+    wide[:, : weight.shape[1]] = weight
+    _set(new, "encoder.GFF.1", wide, bias)
 
 
 def _edsr_block(t: Tensors, b: int, x: torch.Tensor) -> torch.Tensor:
@@ -242,9 +250,7 @@ def _choose(dense: list[torch.Tensor], hidden: torch.Tensor, target: torch.Tenso
     return sorted(set(range(hidden.shape[1])) - set(gone.dropped))
 
 
-def _fill_convs(
-    new: Tensors, d: int, growth: tuple[int, ...], rows: list[tuple[torch.Tensor, torch.Tensor]]
-) -> None:
+def _fill_convs(new: Tensors, d: int, growth: tuple[int, ...], rows: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
     """Cut layers of any width into the dense convolutions; inputs that a layer does not read get weight zero."""
     start = 0
     flat = [(weight[i], bias[i]) for weight, bias in rows for i in range(len(weight))]

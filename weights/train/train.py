@@ -3,8 +3,8 @@
     python weights/train/train.py weights/train/rdn-liif-s.toml --data PHOTOGRAPHS --out RUN
 
 Stopped in any way, the same command goes on where the last checkpoint was, to the same numbers as if it had never
-stopped. In RUN: checkpoint.pt (weights, average, optimizer), log.jsonl, curve.png, and NAME.pth per head (the average, in
-the LIIF authors' layout, for `edge-liif models import`). `--set schedule.iterations=200` overrides a setting.
+stopped. In RUN: checkpoint.pt (weights, average, optimizer), log.jsonl, curve.png, and NAME.pth per head (the average,
+in the LIIF authors' layout, for `edge-liif models import`). `--set schedule.iterations=200` overrides a setting.
 """
 
 from __future__ import annotations
@@ -14,128 +14,28 @@ import json
 import math
 import sys
 import time
-import tomllib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-import start  # noqa: E402
-from batches import Batches, Jpeg, in_advance, load_pictures  # noqa: E402
-from learner import AxisTable, Learner, groups_by_rate  # noqa: E402
-from validate import validate  # noqa: E402
+import start
+from batches import Batches, in_advance, load_pictures
+from learner import AxisTable, Learner, groups_by_rate
+from settings import Config, Start, read_config
+from validate import validate
 
-from edge_liif.model.checkpoint import Network, load_network, random_network  # noqa: E402
-from edge_liif.model.edsr import EDSRSpec  # noqa: E402
-from edge_liif.model.liif import DecoderSpec  # noqa: E402
-from edge_liif.model.rdn import RDNSpec  # noqa: E402
-from edge_liif.model.spec import ModelSpec  # noqa: E402
-from edge_liif.model.zoo import resolve  # noqa: E402
-
+from edge_liif.model.checkpoint import Network, load_network, random_network
+from edge_liif.model.edsr import EDSRSpec
+from edge_liif.model.liif import DecoderSpec
+from edge_liif.model.rdn import RDNSpec
+from edge_liif.model.spec import ModelSpec
+from edge_liif.model.zoo import resolve
 
 # Number of the first batch that a start in closed form looks at; training never gets there.
 START_BATCH = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Shape:
-    """encoder: "rdn" or "edsr"; heads: name of a network to hidden widths of its MLP, trained together on one encoder."""
-
-    heads: dict[str, list[int]]
-    encoder: str = "rdn"
-    blocks: int = 8
-    convs: int = 6
-    growth: int = 32
-
-
-@dataclass(frozen=True)
-class Start:
-    """method: "random", "weights" (model: every head continues the model of its own name, else of `model`),
-    "exact" or "compressed" (the RDN begins as the EDSR `model`; see start.py). pictures: LR patches for "compressed"."""
-
-    method: str = "random"
-    model: str = ""
-    pictures: int = 32
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Data:
-    """See Batches."""
-
-    batch: int = 16
-    patch: int = 48
-    queries: int = 1152
-    scales: tuple[float, float] = (1.0, 4.0)
-    detail: float = 0.7
-    seed: int = 1
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """rate: Adam's, after `warmup` steps, then by a cosine to zero; decoder: factor on it for the MLP; ema: decay of the
-    averaged weights; clip: largest gradient norm. minutes: if not 0, iterations are set from the speed of the first steps
-    so that the run takes that long. compile: torch.compile of the encoder."""
-
-    iterations: int = 4000
-    rate: float = 2e-4
-    warmup: int = 50
-    decoder: float = 0.25
-    ema: float = 0.999
-    clip: float = 1.0
-    minutes: float = 0.0
-    compile: bool = False
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A model whose features on the clean LR are matched (relative L1 times `weight`, fading to 0 at `until` of the run)."""
-
-    model: str = ""
-    weight: float = 0.0
-    until: float = 0.6
-
-
-@dataclass(frozen=True)
-class Report:
-    """log every so many steps; checkpoint and validation at theirs. qualities: 0 is clean LR, else JPEG."""
-
-    log: int = 20
-    checkpoint: int = 100
-    validate: int = 200
-    scale: float = 3.0
-    qualities: list[int] = field(default_factory=lambda: [0])
-    limit: int = 6
-
-
-@dataclass(frozen=True)
-class Config:
-    shape: Shape
-    start: Start = Start()
-    data: Data = Data()
-    jpeg: Jpeg = Jpeg()
-    schedule: Schedule = Schedule()
-    teacher: Teacher = Teacher()
-    report: Report = Report()
-
-    @staticmethod
-    def from_dict(tables: dict[str, Any]) -> Config:
-        """Raises SystemExit for a table or key that doesn't exist: a misspelt setting must not train with a default."""
-        kinds = {"shape": Shape, "start": Start, "data": Data, "jpeg": Jpeg}
-        kinds |= {"schedule": Schedule, "teacher": Teacher, "report": Report}
-        parts = {}
-        for name, table in tables.items():
-            if name not in kinds:
-                raise SystemExit(f"train: there is no table [{name}]; there are {', '.join(kinds)}")
-            known = {f.name for f in fields(kinds[name])}
-            if unknown := table.keys() - known:
-                raise SystemExit(f"train: [{name}] has no key {min(unknown)!r}; it has {', '.join(sorted(known))}")
-            parts[name] = kinds[name](**{k: tuple(v) if k in {"scales", "quality"} else v for k, v in table.items()})
-        if "shape" not in parts:
-            raise SystemExit("train: the configuration needs a table [shape]")
-        return Config(**parts)
 
 
 def first_networks(config: Config, batches: Batches) -> list[Network]:
@@ -161,7 +61,7 @@ def first_networks(config: Config, batches: Batches) -> list[Network]:
         tensors = start.compressed(encoder, source, lr)
     else:
         raise SystemExit(f"train: start.method {begin.method!r} is not random, weights, exact or compressed")
-    inputs = start.mlp_inputs(source, lr, 30_000)
+    inputs = start.mlp_inputs(source, lr, 600)
     networks = []
     for spec in specs.values():
         decoder = {k: torch.from_numpy(v) for k, v in source.tensors.items() if k.startswith("imnet.")}
@@ -231,7 +131,9 @@ class Run:
             if self.step % report.log == 0 or last:
                 loss = torch.stack(losses).mean().item()  # the only wait for the device in this loop
                 losses = []
-                self.log({"step": self.step, "loss": round(loss, 5), "rate": self.rate(), "seconds": round(self.seconds)})
+                self.log(
+                    {"step": self.step, "loss": round(loss, 5), "rate": self.rate(), "seconds": round(self.seconds)}
+                )
                 if not math.isfinite(loss):
                     raise SystemExit(f"train: the loss is not finite at step {self.step}; lower schedule.rate")
             if self.step % report.validate == 0 or last:
@@ -331,21 +233,6 @@ def comparable(config: Config) -> str:
     return json.dumps(asdict(config), sort_keys=True)
 
 
-def read_config(path: Path, overrides: list[str]) -> Config:
-    tables = tomllib.loads(path.read_text())
-    for override in overrides:
-        name, _, value = override.partition("=")
-        table, _, key = name.partition(".")
-        if not key or not value:
-            raise SystemExit(f"train: --set {override!r} is not TABLE.KEY=VALUE")
-        try:
-            parsed = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed = value
-        tables.setdefault(table, {})[key] = parsed
-    return Config.from_dict(tables)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
@@ -363,9 +250,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     data = config.data
     pictures = load_pictures(arguments.data, device, math.ceil(data.patch * data.scales[1]))
-    batches = Batches(
-        pictures, data.seed, data.batch, data.patch, data.queries, data.scales, data.detail, config.jpeg
-    )
+    batches = Batches(pictures, data.seed, data.batch, data.patch, data.queries, data.scales, data.detail, config.jpeg)
     run = Run(config, batches, arguments.out, device)
     print(f"{len(pictures)} pictures; step {run.step} of {run.iterations} on {device}", file=sys.stderr)
     run.train(arguments.validate)

@@ -1,0 +1,158 @@
+"""`edge-liif compress`: a smaller network from a network, without any data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import EngineError, UsageError
+from .console import progress_bar, say, standard_output
+
+
+def compress(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Model name or .safetensors file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The compressed model: NAME.safetensors.")],
+    prune: Annotated[float, typer.Option(help="Share of the multiply-adds to remove, 0 to 0.9.")] = 0.0,
+    weight_bits: Annotated[int | None, typer.Option(help="Bits of the weights, 3 to 8; float by default.")] = None,
+    activation_bits: Annotated[int | None, typer.Option(help="Bits between layers, 6 to 8; float by default.")] = None,
+    method: Annotated[str, typer.Option(help="lockstep, moments, udfc, dfq, magnitude or rtn.")] = "lockstep",
+    config: Annotated[Path | None, typer.Option(help="A TOML file with all settings instead of the options.")] = None,
+    scale: Annotated[float, typer.Option(help="Scale at which multiply-adds are counted.")] = 3.0,
+    multiple: Annotated[int, typer.Option(help="Widths stay multiples of this: 16 for CPUs, 32 for GPUs.")] = 16,
+    equalise: Annotated[
+        bool | None, typer.Option("--equalise/--no-equalise", help="Cross-layer equalisation first.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe of the synthetic pictures (TOML); calibration/default.toml by default.")
+    ] = None,
+    calibrate_on: Annotated[
+        list[Path] | None, typer.Option(help="Folder of real pictures to calibrate on; no longer data-free.")
+    ] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Folder of pictures to measure the result on; never used to make it.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures of each folder of --data.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Prune and quantize a model without data: channels by predicted damage, each layer refitted in closed form."""
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: a model file's name must end in .safetensors")
+    if output.exists() and not overwrite:
+        raise UsageError(f"{output}: exists; use --overwrite or another name")
+    if not output.parent.is_dir():
+        raise UsageError(f"{output}: there is no folder {output.parent}")
+    from ..compress.config import CompressConfig
+
+    if config is not None:
+        settings = CompressConfig.from_toml(config)
+    else:
+        settings = CompressConfig(method, prune, weight_bits, activation_bits, scale, multiple, equalise, seed=seed)
+    datasets = []
+    if data:
+        from ..evaluate import find_datasets
+
+        datasets = find_datasets(data)
+    try:
+        import torch  # noqa: F401
+        import torchao  # noqa: F401
+    except ImportError as error:
+        raise EngineError("compressing needs torch and torchao: pip install 'edge-liif[torch]'") from error
+
+    from ..compress.pipeline import compress as run
+    from ..model.checkpoint import load_network, save_network
+    from ..model.convert import with_known_answer
+    from ..model.zoo import resolve
+
+    resolved = resolve(model)
+    network = load_network(resolved.path, resolved.sha256_expected)
+    pictures = _calibration(calibrate_on, recipe)
+    with progress_bar(f"compressing {network.spec.name}", not quiet) as bar:
+        result, report = run(network, settings, pictures, None if bar is None else lambda d, t, _: bar(d, t))
+    spec = replace(result.spec, name=output.stem, source=f"compressed from {network.spec.name}")
+    result = with_known_answer(replace(result, spec=spec))
+    save_network(result, output)
+    facts: dict[str, Any] = {
+        "output": str(output),
+        "parent": network.spec.name,
+        "parent_sha256": network.sha256,
+        "config": settings.to_dict(),
+        "data_free": not calibrate_on,
+        "bytes": output.stat().st_size,
+        "parent_bytes": resolved.path.stat().st_size,
+        **report.to_dict(),
+    }
+    if datasets:
+        facts["measured"] = _measured(network, output, settings, datasets, limit, quiet)
+    with standard_output():
+        print(json.dumps(facts) if json_output else "\n".join(_lines(facts)))
+    if not json_output:
+        say(f"use it with: edge-liif run --model {output} ...")
+
+
+def _calibration(folders: list[Path] | None, recipe: Path | None) -> Any:
+    """Pictures for the statistics: None for the package's own recipe."""
+    if folders and recipe:
+        raise UsageError("--recipe and --calibrate-on both say what to calibrate on; give one of them")
+    if recipe is not None:
+        from ..compress.recipe import read_recipe
+        from ..compress.synthetic import synthesize
+
+        return synthesize(read_recipe(recipe))
+    if folders:
+        from ..compress.real_pictures import crops
+
+        return crops(folders)
+    return None
+
+
+def _measured(network: Any, output: Path, settings: Any, datasets: Any, limit: int | None, quiet: bool) -> list[dict]:
+    from dataclasses import asdict
+
+    from ..evaluate.fidelity import measure_fidelity
+    from ..model.checkpoint import load_network
+    from ..options import Settings
+    from ..upscaler import Upscaler
+
+    precision = "fp32" if settings.activation_bits is None else "int8"
+    original = Upscaler(network, Settings(precision="fp32"))
+    small = Upscaler(load_network(output), Settings(precision=precision))
+    with progress_bar("measuring", not quiet) as bar:
+        rows = measure_fidelity(
+            (network.spec.name, original.enlarge_float),
+            {output.stem: small.enlarge_float},
+            datasets,
+            settings.scale,
+            limit=limit,
+            progress=bar,
+        )
+    return [asdict(row) for row in rows]
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    def change(name: str, unit: float, suffix: str) -> str:
+        before, after = facts[name]
+        return f"{before / unit:.3g} -> {after / unit:.3g} {suffix} ({after / before:.2f}x)"
+
+    lines = [
+        f"{facts['parent']} -> {facts['output']} by {facts['method']}"
+        + ("" if facts["data_free"] else ", calibrated on real pictures: not data-free"),
+        f"  file           {facts['parent_bytes'] / 1e6:.2f} -> {facts['bytes'] / 1e6:.2f} MB",
+        f"  parameters     {change('parameters', 1e6, 'M')}",
+        f"  multiply-adds  {change('multiply_adds', 1e6, 'M per LR pixel')} at x{facts['config']['scale']:g}",
+        f"  time           {sum(facts['seconds'].values()):.0f} s",
+    ]
+    worst = sorted(facts["error"].items(), key=lambda item: -item[1])[:3]
+    lines.append("  largest error  " + ", ".join(f"{name} {error:.1e}" for name, error in worst) + " of its variance")
+    for row in facts.get("measured", []):
+        lines.append(
+            f"  {row['dataset']} ({row['n']}), {row['method']}: {row['psnr_y']:.2f} dB to the originals, "
+            f"{row['fidelity']:.2f} dB to the original network"
+        )
+    return lines

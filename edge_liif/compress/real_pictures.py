@@ -1,0 +1,37 @@
+"""Crops of real photographs to calibrate on. What comes of them is not data-free; it is the bar to reach without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..evaluate.datasets import find_datasets, load_rgb
+
+
+def crops(folders: list[Path], count: int = 20, size: int = 96, reduce: int = 3, seed: int = 0) -> NDArray[np.uint8]:
+    """uint8 (count, size, size, 3): places drawn at random, reduced by area so that a pixel is as sharp as an LR pixel
+    is.
+
+    Raises UsageError if no picture is large enough.
+    """
+    rng = np.random.default_rng(seed)
+    paths = [path for dataset in find_datasets(folders) for path in dataset.paths]
+    side = size * reduce
+    found: list[NDArray[np.uint8]] = []
+    order = rng.permutation(len(paths)).tolist()
+    for _ in range(count):
+        for i in order:
+            picture = load_rgb(paths[i])
+            if min(picture.shape[:2]) >= side:
+                row, column = (int(rng.integers(0, length - side + 1)) for length in picture.shape[:2])
+                part = picture[row : row + side, column : column + side]
+                found.append(np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA), np.uint8))
+            if len(found) == count:
+                return np.stack(found)
+        if not found:
+            break
+    raise UsageError(f"{', '.join(map(str, folders))}: no picture of at least {side} x {side} pixels to calibrate on")

@@ -1,0 +1,122 @@
+"""An RDN that starts as an EDSR: exactly where there is room, nearly where there is not."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from edge_liif.engine.torch import TorchLayers
+from edge_liif.model.checkpoint import Network, random_network
+from edge_liif.model.edsr import EDSRSpec
+from edge_liif.model.liif import DecoderSpec
+from edge_liif.model.rdn import RDNSpec
+from edge_liif.model.spec import ModelSpec
+from tests.conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "weights" / "train"))
+import start
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def teacher() -> Network:
+    network = random_network(ModelSpec("teacher", EDSRSpec(4, (4, 4)), DecoderSpec((12, 12))), seed=5)
+    # residuals as small as a trained network's
+    tensors = {k: v * np.float32(0.3) if ".body.2" in k else v for k, v in network.tensors.items()}
+    return Network(network.spec, tensors)
+
+
+def features(network: Network, lr: torch.Tensor) -> torch.Tensor:
+    layers = TorchLayers(network, torch.float32, CPU)
+    with torch.inference_mode():
+        return network.spec.encoder_module.forward(layers, network.spec.encoder, lr)
+
+
+def as_network(encoder: RDNSpec, tensors: dict[str, torch.Tensor], teacher: Network) -> Network:
+    arrays = {k: v.numpy() for k, v in tensors.items()}
+    arrays |= {k: v for k, v in teacher.tensors.items() if k.startswith("imnet.")}
+    return Network(replace(teacher.spec, encoder=encoder), arrays)
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        RDNSpec(4, ((2,) * 6,) * 2, 4),  # just enough growth channels
+        RDNSpec(4, ((2,) * 6,) * 4, 4),  # left-over blocks
+        RDNSpec(4, ((4,) * 5, (4, 5, 4, 2)), 6),  # left-over channels, a wider fusion
+    ],
+)
+def test_an_exact_start_gives_the_teachers_features(teacher, encoder):
+    student = as_network(encoder, start.exact(encoder, teacher), teacher)
+    lr = torch.rand(1, 3, 9, 11) * 2 - 1
+    assert torch.allclose(features(student, lr), features(teacher, lr), atol=1e-5)
+
+
+def test_an_exact_start_can_learn_everywhere(teacher):
+    """No weight is stuck: after one step every block's convolutions have a gradient."""
+    encoder = RDNSpec(4, ((2,) * 6,) * 3, 4)
+    tensors = {k: v.clone().requires_grad_() for k, v in start.exact(encoder, teacher).items()}
+    layers = TorchLayers.__new__(TorchLayers)
+    layers.tensors = tensors
+    lr = torch.rand(2, 3, 12, 12) * 2 - 1
+    optimizer = torch.optim.SGD(tensors.values(), lr=1e-2)
+    for _ in range(2):
+        optimizer.zero_grad()
+        layers_out = as_network(encoder, {k: v.detach() for k, v in tensors.items()}, teacher)
+        layers_out.spec.encoder_module.forward(layers, encoder, lr).square().sum().backward()
+        optimizer.step()
+    for name, tensor in tensors.items():
+        if name.endswith("conv.0.weight"):
+            assert tensor.grad.abs().max() > 0, name
+
+
+def test_too_little_room_is_said(teacher):
+    with pytest.raises(ValueError, match="growth channels"):
+        start.exact(RDNSpec(4, ((2,) * 5,) * 2, 4), teacher)
+    with pytest.raises(ValueError, match="dense blocks"):
+        start.exact(RDNSpec(4, ((2,) * 6,), 4), teacher)
+    with pytest.raises(ValueError, match="half as many"):
+        start.compressed(RDNSpec(4, ((2,) * 6,) * 2, 4), teacher, torch.rand(1, 3, 12, 12))
+
+
+def test_a_compressed_start_finds_what_is_not_needed(teacher):
+    """Half of the hidden channels are copies of the others: two EDSR blocks fit into one dense block without loss."""
+    tensors = {k: v.copy() for k, v in teacher.tensors.items()}
+    for b in range(2):
+        for part in ("weight", "bias"):
+            tensors[f"encoder.body.{b}.body.0.{part}"][2:] = tensors[f"encoder.body.{b}.body.0.{part}"][:2]
+    redundant = Network(teacher.spec, tensors)
+    encoder = RDNSpec(4, ((2,) * 6,), 4)
+    lr = torch.rand(8, 3, 32, 32) * 2 - 1
+    student = as_network(encoder, start.compressed(encoder, redundant, lr), redundant)
+    new = torch.rand(1, 3, 32, 32) * 2 - 1
+    goal, found = features(redundant, new), features(student, new)
+    inside = (slice(None), slice(None), slice(4, -4), slice(4, -4))  # zero padding meets the shift at the rim
+    assert (found - goal)[inside].square().mean() < 1e-4 * goal[inside].var()
+
+
+def test_a_narrower_decoder_finds_what_is_not_needed(teacher):
+    tensors = {k: v.copy() for k, v in teacher.tensors.items()}
+    for layer in (0, 2):
+        for part in ("weight", "bias"):
+            tensors[f"imnet.layers.{layer}.{part}"][6:] = tensors[f"imnet.layers.{layer}.{part}"][:6]
+    redundant = Network(teacher.spec, tensors)
+    inputs = start.mlp_inputs(redundant, torch.rand(4, 3, 12, 12) * 2 - 1, 400)
+    assert inputs.shape == (1600, 9 * 4 + 4)
+    small = start.narrower_decoder(redundant, (6, 6), inputs)
+    x = inputs[:50]
+    for network in (redundant.tensors, small):
+        y = x
+        for i in (0, 2, 4):
+            weight = torch.as_tensor(network[f"imnet.layers.{i}.weight"])
+            y = torch.nn.functional.linear(y, weight, torch.as_tensor(network[f"imnet.layers.{i}.bias"]))
+            y = torch.relu(y) if i < 4 else y
+        if network is redundant.tensors:
+            goal = y
+    assert (y - goal).square().mean() < 1e-3 * goal.var()
+    assert small["imnet.layers.2.weight"].shape == (6, 6)

@@ -1,0 +1,92 @@
+"""The training command of the model cards, end to end: the loss falls, and stopping changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge_liif.model.checkpoint import read_liif_checkpoint
+
+
+def losses(out: Path) -> list[float]:
+    entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [e["loss"] for e in entries if "loss" in e]
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    state = torch.load(path, weights_only=True)
+    flat = {f"weights/{k}": v for k, v in state["weights"].items()}
+    flat |= {f"average/{k}": v for k, v in state["average"].items()}
+    for i, moments in state["optimizer"]["state"].items():
+        flat |= {f"adam/{i}/{k}": v for k, v in moments.items()}
+    return flat
+
+
+def test_two_hundred_iterations_learn_something(train, tmp_path):
+    done = train("rdn-liif-s.toml", tmp_path / "run", 200)
+    assert done.returncode == 0, done.stderr
+    curve = losses(tmp_path / "run")
+    assert len(curve) == 20
+    assert sum(curve[-5:]) < 0.7 * sum(curve[:5])
+    network = read_liif_checkpoint(tmp_path / "run" / "tiny.pth", "tiny")
+    assert network.spec.encoder.growth == ((8, 8, 8),) * 2
+    assert network.spec.decoder.hidden == (32, 32)
+
+
+@pytest.mark.parametrize("config", ["rdn-liif-s.toml", "rdn-liif-s-jpeg.toml"])
+def test_a_stopped_run_goes_on_to_identical_state(train, tmp_path, config):
+    assert train(config, tmp_path / "whole", 60).returncode == 0
+    killed = train.start(config, tmp_path / "killed", 60)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    while not checkpoint.exists():
+        assert killed.poll() is None, "it ended before its first checkpoint"
+        time.sleep(0.002)
+    killed.kill()
+    killed.wait()
+    assert torch.load(checkpoint, weights_only=True)["step"] < 60
+    resumed = train(config, tmp_path / "killed", 60)
+    assert resumed.returncode == 0, resumed.stderr
+    whole = tensors(tmp_path / "whole" / "checkpoint.pt")
+    again = tensors(tmp_path / "killed" / "checkpoint.pt")
+    assert whole.keys() == again.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, again[name]), name
+
+
+def test_another_configuration_does_not_continue_a_run(train, tmp_path):
+    assert train("rdn-liif-s.toml", tmp_path / "run", 5).returncode == 0
+    other = train("rdn-liif-s.toml", tmp_path / "run", 5, schedule__rate="1e-3")
+    assert other.returncode == 1
+    assert "belongs to another configuration" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"schedule__rats": "1"}, "[schedule] has no key 'rats'"),
+        ({"shedule__rate": "1"}, "there is no table [shedule]"),
+        ({"start__method": "magic"}, "is not random, weights, exact or compressed"),
+        ({"data__patch": "4000"}, "no picture of at least 16000 pixels"),
+    ],
+)
+def test_mistakes_are_named(train, tmp_path, settings, message):
+    done = train("rdn-liif-s.toml", tmp_path / "run", 5, **settings)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_configuration_can_be_read():
+    sys.path.insert(0, str(Path(__file__).parents[2] / "weights" / "train"))
+    from settings import read_config
+
+    folder = Path(__file__).parents[2] / "weights" / "train"
+    configs = sorted(folder.glob("*.toml"))
+    assert len(configs) >= 4
+    for path in configs:
+        assert read_config(path, []).shape.heads, path
