@@ -18,44 +18,55 @@ RIDGE = 1e-4
 class Moments:
     """First and second moments of samples x (n, D) and of targets y (n, O) with them, streamed.
 
-    Products are made in float32 a piece at a time and summed in float64. count: samples seen; xx (D, D), xy (D, O),
-    x (D), y (O): sums, not means.
+    Products are made in float32 a piece at a time and summed in float64. They are products of differences from the first
+    piece's mean: of inputs that hardly vary, second moments minus squared means would be rounding noise, and negative.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         self.count = 0
-        self.x = torch.zeros(inputs, dtype=torch.float64)
-        self.y = torch.zeros(outputs, dtype=torch.float64)
-        self.xx = torch.zeros(inputs, inputs, dtype=torch.float64)
-        self.xy = torch.zeros(inputs, outputs, dtype=torch.float64)
+        self._shift = (torch.zeros(inputs), torch.zeros(outputs))
+        self._x = torch.zeros(inputs, dtype=torch.float64)
+        self._y = torch.zeros(outputs, dtype=torch.float64)
+        self._xx = torch.zeros(inputs, inputs, dtype=torch.float64)
+        self._xy = torch.zeros(inputs, outputs, dtype=torch.float64)
 
     def add(self, x: torch.Tensor, y: torch.Tensor, piece: int = 8192) -> None:
         """Take in samples x (n, D) and y (n, O)."""
         for start in range(0, len(x), piece):
             a, b = x[start : start + piece].float(), y[start : start + piece].float()
+            if self.count == 0:
+                self._shift = (a.mean(0), b.mean(0))
+            a, b = a - self._shift[0], b - self._shift[1]
             self.count += len(a)
-            self.x += a.sum(0, dtype=torch.float64)
-            self.y += b.sum(0, dtype=torch.float64)
-            self.xx += a.T @ a
-            self.xy += a.T @ b
+            self._x += a.sum(0, dtype=torch.float64)
+            self._y += b.sum(0, dtype=torch.float64)
+            self._xx += a.T @ a
+            self._xy += a.T @ b
+
+    @property
+    def means(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means of x (D) and y (O)."""
+        return self._shift[0] + self._x / self.count, self._shift[1] + self._y / self.count
 
     def covariance(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(C_xx (D, D), C_xy (D, O)), means removed, ridge added to C_xx."""
-        mean_x, mean_y = self.x / self.count, self.y / self.count
-        xx = self.xx / self.count - torch.outer(mean_x, mean_x)
-        xy = self.xy / self.count - torch.outer(mean_x, mean_y)
+        xx, xy = self._centred()
         return ridged(xx), xy
+
+    def _centred(self) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = self._x / self.count, self._y / self.count
+        return self._xx / self.count - torch.outer(x, x), self._xy / self.count - torch.outer(x, y)
 
     def solution(self, near: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, the ridge
         pulling towards `near` (O, D), zero by default."""
-        xx, xy = self.covariance()
-        if near is None:
-            weight = torch.linalg.solve(xx, xy).T
-        else:
-            level = xx - (self.xx / self.count - torch.outer(self.x, self.x) / self.count**2)
-            weight = torch.linalg.solve(xx, xy + level @ near.double().T).T
-        return weight, self.y / self.count - weight @ (self.x / self.count)
+        bare, xy = self._centred()
+        xx = ridged(bare)
+        if near is not None:
+            xy = xy + (xx - bare) @ near.double().T
+        weight = torch.linalg.solve(xx, xy).T
+        mean_x, mean_y = self.means
+        return weight, mean_y - weight @ mean_x
 
 
 def ridged(matrix: torch.Tensor) -> torch.Tensor:

@@ -85,9 +85,15 @@ class TorchEngine(Engine):
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
         with torch.inference_mode(), _engine_errors():
             x = self._tensor(lr).contiguous(memory_format=torch.channels_last) * 2 - 1
-            feature = self._spec.encoder_module.forward(self._layers, self._spec.encoder, x)
-            hidden = F.conv2d(feature, self._hidden_weight, padding=1)
+            hidden = F.conv2d(self._features(x), self._hidden_weight, padding=1)
             return hidden[0].permute(1, 2, 0).contiguous()
+
+    def _features(self, x: torch.Tensor) -> torch.Tensor:
+        return self._spec.encoder_module.forward(self._layers, self._spec.encoder, x)
+
+    def _after_relu(self, x: torch.Tensor, layer: int) -> torch.Tensor:
+        """What the next layer reads of a hidden layer; `engine/simulated.py` puts a quantizer here."""
+        return x
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
         with torch.inference_mode(), _engine_errors():
@@ -102,8 +108,9 @@ class TorchEngine(Engine):
         along_columns = columns.offset[:, None] * self._first.offset[:, 1].astype(np.float64)
         along_columns = along_columns + self._first.bias_for(geometry.cell)
         x = x.add_(self._tensor(along_rows)[:, None]).add_(self._tensor(along_columns)[None]).relu_()
-        for weight, bias in self._mlp[:-1]:
-            x = F.linear(x, weight, bias).relu_()
+        for layer, (weight, bias) in enumerate(self._mlp[:-1]):
+            x = F.linear(self._after_relu(x, layer), weight, bias).relu_()
+        x = self._after_relu(x, len(self._mlp) - 1)
         weight, bias = self._mlp[-1]
         # Colours are mixed in full precision; the last layer comes before the ensemble because then three channels
         # are mixed instead of hundreds (both orders are exact).

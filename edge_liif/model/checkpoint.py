@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from ..errors import EngineError, ModelError
 from . import edsr, liif, rdn
 from .selfcheck import OUT_SIZE
 from .spec import ModelSpec
+from .stored import StoredTensor, from_stored, layout, to_stored
 from .zoo import sha256_of
 
 SPEC_KEY = "edge_liif_spec"
@@ -84,26 +86,27 @@ def load_network(path: Path, expected_sha256: str | None = None) -> Network:
                 raise ModelError(f"{path}: a safetensors file, but no edge-liif model (no specification in it)")
             spec = _named(path, metadata[SPEC_KEY])
             names = list(file.keys())
-            # Shapes are compared before any tensor is read: a hostile header must not make us allocate.
-            shapes = {**spec.tensor_shapes, KNOWN_ANSWER: (*OUT_SIZE, 3)}
-            for name in names:
-                if tuple(file.get_slice(name).get_shape()) != shapes.get(name):
-                    raise ModelError(f"{path}: tensor {name} does not fit the model's specification")
-            tensors = {name: _as_float32(file.get_tensor(name), f"{path}: tensor {name}") for name in names}
+            # Compared before any tensor is read: a hostile header must not make us allocate.
+            _check_header(path, spec, {name: file.get_slice(name) for name in names})
+            stored = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, OSError, TypeError) as error:
         raise ModelError(f"{path}: not a readable safetensors file ({str(error)[:120]})") from error
-    answer = tensors.pop(KNOWN_ANSWER, None)
+    answer = stored.pop(KNOWN_ANSWER, None)
     try:
-        return Network(spec, tensors, answer, digest)
+        return Network(spec, from_stored(spec, stored), answer if answer is None else answer.astype(np.float32), digest)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 
 
 def save_network(network: Network, path: Path, dtype: type[np.floating] = np.float32) -> None:
-    """Write a network; float16 halves the file. The file appears under its name only when it is whole."""
+    """Write a network; float16 halves what is not quantized. The file appears under its name only when it is whole.
+
+    Weights that the specification quantizes are packed into their bits, and are read back exactly as they are here.
+    Raises ModelError if one of them can't be (see `levels.to_levels`), or if the file can't be written.
+    """
     from safetensors.numpy import save
 
-    tensors = {name: np.ascontiguousarray(t.astype(dtype)) for name, t in network.tensors.items()}
+    tensors = to_stored(network.spec, network.tensors, dtype)
     if network.known_answer is not None:
         tensors[KNOWN_ANSWER] = np.ascontiguousarray(network.known_answer)
     part = path.with_name(f".{path.name}.part")
@@ -163,7 +166,15 @@ def _named(path: Path, text: str) -> ModelSpec:
         raise ModelError(f"{path}: {error}") from error
 
 
-def _as_float32(tensor: NDArray, name: str) -> NDArray[np.float32]:
-    if tensor.dtype not in (np.float16, np.float32):
-        raise ModelError(f"{name} is {tensor.dtype}; this version reads float16 and float32")
-    return tensor.astype(np.float32)
+def _check_header(path: Path, spec: ModelSpec, slices: Mapping[str, Any]) -> None:
+    expected = layout(spec)
+    missing = sorted(expected.keys() - slices.keys())
+    if missing:
+        raise ModelError(f"{path}: lacks {missing[0]}; specification and tensors don't belong together")
+    expected[KNOWN_ANSWER] = StoredTensor((*OUT_SIZE, 3))
+    for name, found in slices.items():
+        if name not in expected or tuple(found.get_shape()) != expected[name].shape:
+            raise ModelError(f"{path}: tensor {name} does not fit the model's specification")
+        if found.get_dtype() not in expected[name].dtypes:
+            wanted = " or ".join(expected[name].dtypes)
+            raise ModelError(f"{path}: tensor {name} is {found.get_dtype()}; this version reads {wanted} there")

@@ -70,6 +70,11 @@ def layer_names(spec: DecoderSpec) -> list[str]:
     return [f"imnet.layers.{2 * i}" for i in range(len(spec.hidden) + 1)]
 
 
+def float_columns(name: str) -> int:
+    """How many of the last columns of a weight stay float when it is quantized: the coordinates of the first layer."""
+    return COORDINATES if name == "imnet.layers.0.weight" else 0
+
+
 def detect(shapes: Mapping[str, tuple[int, ...]], features: int) -> DecoderSpec:
     """The MLP that a checkpoint's shapes describe. Raises ModelError for LIIF variants that the fast form does not
     cover (no feature unfolding, no cell decoding)."""

@@ -16,6 +16,7 @@ from . import edsr, liif, rdn
 from .edsr import EDSRSpec
 from .layers import MAX_WIDTH
 from .liif import DecoderSpec
+from .quantization import Compression
 from .rdn import RDNSpec
 
 SPEC_VERSION = 1
@@ -56,8 +57,12 @@ class ModelSpec:
     authors: str = "unknown"
     source: str = ""
     parent_sha256: str | None = None
-    compression: dict[str, Any] | None = None
+    compression: Compression | None = None
     version: int = field(default=SPEC_VERSION)
+
+    def __post_init__(self) -> None:
+        if self.compression is not None:
+            self.compression.check_names(self.tensor_shapes)
 
     @property
     def encoder_module(self) -> Any:
@@ -123,8 +128,10 @@ class ModelSpec:
             data["decoder"] = DecoderSpec.from_dict(data["decoder"])
             if data.get("halo") is not None:
                 data["halo"] = HaloMeasurement(**data["halo"])
+            if data.get("compression") is not None:
+                data["compression"] = Compression.from_dict(data["compression"])
             return ModelSpec(**data)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"the model's specification can't be read ({error}); the file is damaged") from error
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from edge_liif.errors import ModelError
 from edge_liif.model.checkpoint import SPEC_KEY, Network, load_network, read_liif_checkpoint, save_network
@@ -154,5 +155,7 @@ def test_bundled_models_are_what_the_manifest_says(entry) -> None:
     network = load_network(path, entry.sha256)
     assert network.spec.name == entry.name and network.spec.licence == entry.licence
     assert network.known_answer is not None and network.spec.halo is not None
+    with safe_open(path, "numpy") as file:
+        assert network.spec.to_json() == file.metadata()[SPEC_KEY], "writing it again would change its sha256"
     assert (weights_folder() / entry.licence_file).is_file()
     assert (weights_folder() / f"{entry.name}.md").is_file(), "every bundled model has its card"

@@ -1,0 +1,65 @@
+"""A weight tensor as whole levels and one scale per output channel, and back, without losing a bit.
+
+Networks in memory hold float32 only, so that every engine runs a compressed one unchanged. A file needs the levels:
+they are found again from the floats, exactly, or the tensor is refused.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from .quantization import WeightQuantization
+
+# The true scale is within one step of float32 of peak / level, because the peak was rounded; the quotient was, too.
+_STEPS = (0, 1, -1, 2, -2)
+# In units of the scale: far above float32's rounding of 127 levels (1.5e-5), far below half a level.
+_NEAR_A_LEVEL = 2.0**-12
+_LARGEST_FLOAT = np.int32(0x7F7FFFFF)  # its bits
+
+
+def from_levels(levels: NDArray[np.int8], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 of the shape of `levels` (O, ...): each times the scale (O) of its output channel, rounded once."""
+    with np.errstate(over="ignore"):  # a network refuses numbers that are not finite, and says which
+        return levels.astype(np.float32) * scale.reshape(-1, *[1] * (levels.ndim - 1))
+
+
+def to_levels(
+    weight: NDArray[np.float32], quantization: WeightQuantization
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Levels int8 (O, ...) and scales float32 (O) with `from_levels` of them equal to `weight` (O, ...), exactly.
+
+    Where several pairs do it (levels 2 and 4 are also 1 and 2 at twice the scale) the one with the largest levels is
+    taken, so the answer depends on the floats alone. A channel of zeros gets scale 1.
+    Raises ModelError if there is no such pair: `weight` was not made of levels of these bits and a float32 scale.
+    """
+    rows = weight.reshape(weight.shape[0], -1)
+    peak = np.abs(rows).max(axis=1)
+    levels = np.zeros(rows.shape, np.int8)
+    scale = np.ones(len(rows), np.float32)
+    unsolved = np.flatnonzero(peak)
+    # The largest weight of a channel is some level times the scale: try them all, from the one quantizers aim at.
+    for top in range(quantization.largest, 0, -1):
+        if not unsolved.size:
+            break
+        solved = np.zeros(len(rows), bool)
+        ratio = rows[unsolved] * (top / peak[unsolved].astype(np.float64))[:, None]
+        nearest = np.rint(ratio)
+        likely = (np.abs(ratio - nearest) < _NEAR_A_LEVEL).all(axis=1)
+        channels, trial = unsolved[likely], nearest[likely].astype(np.int8)
+        middle = (peak[channels].astype(np.float64) / top).astype(np.float32)
+        for step in _STEPS:
+            # neighbours in float32 are neighbours as integers, for numbers above zero
+            candidate = np.clip(middle.view(np.int32) + np.int32(step), 1, _LARGEST_FLOAT).view(np.float32)
+            fits = (from_levels(trial, candidate) == rows[channels]).all(axis=1) & ~solved[channels]
+            levels[channels[fits]] = trial[fits]
+            scale[channels[fits]] = candidate[fits]
+            solved[channels[fits]] = True
+        unsolved = unsolved[~solved[unsolved]]
+    if unsolved.size:
+        raise ModelError(
+            f"output channel {unsolved[0]} is not made of whole levels -{quantization.largest}.."
+            f"{quantization.largest} times one float32 scale"
+        )
+    return levels.reshape(weight.shape), scale
