@@ -19,7 +19,9 @@ class CompressConfig:
     """method: a key of `methods.METHODS`; prune: share of the multiply-adds at `scale` that goes, encoder and decoder
     together, 0..0.9; weight_bits, activation_bits: None stays in float; multiple: widths are multiples of it (16 suits
     CPUs, 32 tensor cores); equalise: cross-layer equalisation first, None as the method says; margin: activation ranges
-    are widened by this factor; queries: decoder positions a calibration picture; seed: of queries and sensitivities."""
+    are widened by this factor; per_channel: activation
+    scales differ by a power of two from channel to channel; queries: decoder positions a calibration picture; seed: of
+    queries and sensitivities."""
 
     method: str = "lockstep"
     prune: float = 0.0
@@ -29,6 +31,7 @@ class CompressConfig:
     multiple: int = 16
     equalise: bool | None = None
     margin: float = 1.0
+    per_channel: bool = True
     queries: int = 2048
     seed: int = 0
     version: int = VERSION
@@ -53,6 +56,7 @@ class CompressConfig:
             (type(self.multiple) is int and self.multiple in (8, 16, 32, 64), "multiple is not 8, 16, 32 or 64"),
             (self.equalise in (None, True, False), f"equalise {self.equalise!r} is not true or false"),
             (_number(self.margin) and 0.5 <= self.margin <= 4, f"margin {self.margin!r} is not from 0.5 to 4"),
+            (type(self.per_channel) is bool, f"per_channel {self.per_channel!r} is not true or false"),
             (type(self.queries) is int and 64 <= self.queries <= 100_000, "queries is not from 64 to 100000"),
             (type(self.seed) is int and self.seed >= 0, f"seed {self.seed!r} is not a whole number from 0"),
         ]

@@ -18,8 +18,9 @@ RIDGE = 1e-4
 class Moments:
     """First and second moments of samples x (n, D) and of targets y (n, O) with them, streamed.
 
-    Products are made in float32 a piece at a time and summed in float64. They are products of differences from the first
-    piece's mean: of inputs that hardly vary, second moments minus squared means would be rounding noise, and negative.
+    Products are made in float32 a piece at a time and summed in float64. They are products of differences from the
+    first piece's mean: of inputs that hardly vary, second moments minus squared means would be rounding noise, and
+    negative.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

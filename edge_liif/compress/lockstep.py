@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from ..engine.simulated import PICTURE, quantized
 from ..model.checkpoint import Network
 from ..model.layers import ChannelGroup
 from ..model.liif import COORDINATES, layer_names
@@ -20,13 +21,13 @@ from ..model.quantization import ActivationQuantization, WeightQuantization
 from .layer import Layer, Source
 from .least_squares import patches
 from .methods import REPAIRS, Method
-from .quantize import activation_scale, fake_quantized, gptq, round_to_nearest, row_scales
+from .quantize import activation_quantization, gptq, round_to_nearest, row_scales
 from .queries import Queries, mlp_inputs
 from .structure import channel_groups
 
 # Samples of a layer's input that its statistics are made from, at least, and per column of its weight.
 FEWEST_SAMPLES, SAMPLES_PER_COLUMN = 20_000, 12
-# Bits of the first convolution and of the last MLP layer are never fewer than this.
+# Bits of the last MLP layer are never fewer than this.
 OUTER_BITS = 8
 
 
@@ -55,11 +56,13 @@ class Value:
 
 @dataclass(frozen=True)
 class Bits:
-    """weights, activations: None leaves them in float. margin: activation ranges are widened by this factor."""
+    """weights, activations: None leaves them in float. margin: activation ranges are widened by this factor;
+    per_channel: activation scales differ by a power of two from channel to channel."""
 
     weights: int | None
     activations: int | None
-    margin: float
+    margin: float = 1.0
+    per_channel: bool = True
 
 
 class Lockstep:
@@ -85,15 +88,14 @@ class Lockstep:
         self.activations: dict[str, ActivationQuantization] = {}
         self.errors: dict[str, float] = {}
         self._names = layer_names(network.spec.decoder)
-        self._outer = {next(iter(network.spec.tensor_shapes)).rsplit(".", 1)[0], self._names[-1]}
+        # The first convolution stays in float: an 8-bit picture in -1..1 is odd multiples of 1 / 255, which no signed
+        # 8-bit grid holds, and it is the smallest layer of all.
+        self._first = next(iter(network.spec.tensor_shapes)).rsplit(".", 1)[0]
 
     def run(self, lr: torch.Tensor, queries: Queries) -> None:
         """Compress the whole network on LR pictures (n, 3, h, w) in -1..1."""
         with torch.inference_mode():
-            picture = Value(lr, lr, (Part("lr", 3, range(3), True),))
-            # 255 steps of 2 / 255 between -1 and 1: an 8-bit picture is exact
-            if self.bits.activations is not None:
-                self.activations["lr"] = ActivationQuantization(2 / 255, 8, True)
+            picture = Value(lr, lr, (Part(PICTURE, 3, range(3), True),))
             features = self.network.spec.encoder_module.forward(self, self.network.spec.encoder, picture)
             self._decode(features, queries)
 
@@ -187,8 +189,18 @@ class Lockstep:
         for part in x.parts:
             left += [start + c for c in part.kept]
             start += part.width
+        exponents = self._exponents(x)
         return Layer(
-            name, weight, bias, taps, free, torch.tensor(left), lambda: x.original, samples, self._sources(name)
+            name,
+            weight,
+            bias,
+            taps,
+            free,
+            torch.tensor(left),
+            exponents,
+            lambda: x.original,
+            samples,
+            self._sources(name),
         )
 
     def _sources(self, name: str) -> list[Source]:
@@ -225,31 +237,38 @@ class Lockstep:
         if self.progress is not None:
             self.progress(layer.name)
         weight, bias = REPAIRS[self.method.repair](layer)
-        if self.bits.weights is not None:
+        if self.bits.weights is not None and layer.name != self._first:
             weight, bias = self._rounded(layer, weight, bias)
         self.tensors[f"{layer.name}.bias"] = bias
         return weight
 
     def _rounded(self, layer: Layer, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         assert self.bits.weights is not None
-        bits = max(self.bits.weights, OUTER_BITS) if layer.name in self._outer else self.bits.weights
+        bits = max(self.bits.weights, OUTER_BITS) if layer.name == self._names[-1] else self.bits.weights
         fixed = weight.shape[1] - layer.free
         covariance = None
         if self.method.gptq or self.method.weighted_scale:
             covariance = layer.moments.covariance()[0]
         importance = covariance.diagonal()[:fixed] if covariance is not None and self.method.weighted_scale else None
-        scale = row_scales(weight[:, :fixed], bits, importance)
+        factors = torch.exp2(torch.tensor(layer.exponents, dtype=torch.float32)).repeat_interleave(layer.taps)
+        if not layer.exponents:
+            factors = torch.ones(fixed)
+        # the kernel's view: activations of one scale, the powers of two in the weight
+        seen = weight[:, :fixed] * factors
+        wide = factors.double()
+        scale = row_scales(seen, bits, None if importance is None else importance / wide.square())
         if self.method.gptq:
             assert covariance is not None
-            rounded = gptq(weight[:, :fixed], covariance[:fixed, :fixed], scale, bits)
+            scaled = covariance[:fixed, :fixed] / torch.outer(wide, wide)
+            rounded = gptq(seen, scaled, scale, bits) / factors
             if layer.free:
                 # what the rounding of the others left over, as far as the free columns can make it good
                 error = weight[:, :fixed].double() - rounded.double()
                 repair = torch.linalg.solve(covariance[fixed:, fixed:], covariance[fixed:, :fixed] @ error.T).T
                 weight[:, fixed:] += repair.float()
         else:
-            rounded = round_to_nearest(weight[:, :fixed], scale, bits)
-        self.weights[f"{layer.name}.weight"] = WeightQuantization(bits)
+            rounded = round_to_nearest(seen, scale, bits) / factors
+        self.weights[f"{layer.name}.weight"] = WeightQuantization(bits, layer.exponents)
         return torch.cat([rounded, weight[:, fixed:]], 1), bias
 
     def _settle(self, name: str, output: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
@@ -265,19 +284,27 @@ class Lockstep:
 
     def _quantized(self, x: Value) -> torch.Tensor:
         """What a layer reads: every part of the concatenation through its own quantizer, made when it is first read."""
-        if self.bits.activations is None:
+        if self.bits.activations is None or x.name == PICTURE:
             return x.compressed
         pieces, start = [], 0
         for part in x.parts:
             piece = x.compressed[:, start : start + len(part.kept)]
             start += len(part.kept)
             if part.name not in self.activations:
-                bits = self.bits.activations
-                scale = activation_scale(piece, bits, part.signed, self.bits.margin)
-                self.activations[part.name] = ActivationQuantization(scale, bits, part.signed)
-            q = self.activations[part.name]
-            pieces.append(fake_quantized(piece, q.scale, q.bits, q.signed))
+                self.activations[part.name] = activation_quantization(
+                    piece, self.bits.activations, part.signed, self.bits.margin, self.bits.per_channel
+                )
+            pieces.append(quantized(piece, self.activations[part.name]))
         return torch.cat(pieces, 1)
+
+    def _exponents(self, x: Value) -> tuple[int, ...]:
+        """Exponents of the channels that a layer reads; none where all are zero."""
+        if self.bits.activations is None or x.name == PICTURE:
+            return ()
+        found: list[int] = []
+        for part in x.parts:
+            found += self.activations[part.name].exponents or [0] * len(part.kept)
+        return tuple(found) if any(found) else ()
 
     @staticmethod
     def step(read: torch.Tensor, kernel: int) -> int:

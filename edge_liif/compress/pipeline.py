@@ -96,7 +96,7 @@ def compress(
             progress(done, layers, name)
         done += 1
 
-    bits = Bits(config.weight_bits, config.activation_bits, config.margin)
+    bits = Bits(config.weight_bits, config.activation_bits, config.margin, config.per_channel)
     run = Lockstep(network, kept, method, bits, step)
     run.run(lr, queries)
     if progress is not None:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import torch
 
+from ..model.quantization import LOWEST_EXPONENT, ActivationQuantization
+
 # Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
 # taken.
 SHRINK = torch.linspace(1.0, 0.4, 31)
 # Columns that GPTQ rounds before the rest of the matrix learns of their errors.
 BLOCK = 128
+# Values of each channel that ranges are searched on.
+MOST_SAMPLES = 20_000
 
 
 def largest_integer(bits: int) -> int:
@@ -88,25 +92,32 @@ def gptq(weight: torch.Tensor, covariance: torch.Tensor, scale: torch.Tensor, bi
     return round_to_nearest(back.float(), scale, bits)
 
 
-def activation_scale(values: torch.Tensor, bits: int, signed: bool, margin: float = 1.0) -> float:
-    """Scale of one quantizer for a whole tensor: the shrunk range with the least squared error over `values`, widened
-    by `margin`. Unsigned: 0 .. 2^b - 1; signed: -2^(b-1) .. 2^(b-1) - 1."""
-    sample = values.reshape(-1).float()
-    if len(sample) > 200_000:
-        sample = sample[:: len(sample) // 200_000]
+def activation_quantization(
+    values: torch.Tensor, bits: int, signed: bool, margin: float = 1.0, per_channel: bool = True
+) -> ActivationQuantization:
+    """A quantizer for values (n, C, ...): one scale, and a power of two per channel if `per_channel`.
+
+    Each channel's range is the shrunk one with the least squared error over `values`, times `margin`. The common scale
+    is that of the widest channel; the exponents are the largest that still hold each channel's range.
+    """
+    flat = values.transpose(0, 1).reshape(values.shape[1], -1).float()
+    if flat.shape[1] > MOST_SAMPLES:
+        flat = flat[:, :: flat.shape[1] // MOST_SAMPLES]
+    if not per_channel:
+        flat = flat.reshape(1, -1)
+    peak = values.abs().amax([d for d in range(values.ndim) if d != 1]) if per_channel else values.abs().max()[None]
     top = largest_integer(bits) if signed else 2**bits - 1
-    full = float(values.abs().max()) / top
-    if full == 0:
-        return 1.0 / top
-    errors = []
+    full = peak.float().clamp_min(1e-8) / top
+    best, least = full.clone(), torch.full_like(full, torch.inf)
     for factor in SHRINK:
-        scale = full * float(factor)
-        errors.append(float((fake_quantized(sample, scale, bits, signed) - sample).square().mean()))
-    best = full * float(SHRINK[min(range(len(errors)), key=errors.__getitem__)])
-    return min(full * max(margin, 1.0), best * margin) if margin > 1 else best
-
-
-def fake_quantized(values: torch.Tensor, scale: float, bits: int, signed: bool) -> torch.Tensor:
-    """Values rounded to a quantizer's grid, as floats."""
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    return torch.fake_quantize_per_tensor_affine(values.float(), scale, 0, low, high)
+        scale = full * factor
+        levels = (flat / scale[:, None]).round().clamp(-top - 1 if signed else 0, top)
+        error = (levels * scale[:, None] - flat).square().mean(1)
+        better = error < least
+        least[better], best[better] = error[better], scale[better]
+    best = torch.minimum(best * margin, full * max(margin, 1.0))
+    common = float(best.max())
+    if not per_channel:
+        return ActivationQuantization(common, bits, signed)
+    exponents = (best / common).log2().ceil().clamp(LOWEST_EXPONENT, 0).int()
+    return ActivationQuantization(common, bits, signed, tuple(exponents.tolist()))

@@ -18,6 +18,9 @@ from ..model.checkpoint import Network
 from ..model.quantization import ActivationQuantization
 from .torch import TorchEngine, TorchLayers
 
+PICTURE = "lr"
+"""Name of the encoder's input, which is read as it is: the first convolution is computed in float."""
+
 
 @dataclass(frozen=True)
 class Named:
@@ -27,10 +30,13 @@ class Named:
     parts: tuple[tuple[str, int], ...]
 
 
-def quantized(x: torch.Tensor, quantization: ActivationQuantization) -> torch.Tensor:
-    """x on the levels of a quantizer."""
+def quantized(x: torch.Tensor, quantization: ActivationQuantization, axis: int = 1) -> torch.Tensor:
+    """x on the levels of a quantizer; `axis` is that of the channels."""
     low, high = quantization.levels
-    return torch.fake_quantize_per_tensor_affine(x, quantization.scale, 0, low, high)
+    if not quantization.exponents:
+        return torch.fake_quantize_per_tensor_affine(x, quantization.scale, 0, low, high)
+    scale = quantization.scale * torch.exp2(torch.tensor(quantization.exponents, dtype=torch.float32))
+    return torch.fake_quantize_per_channel_affine(x, scale, torch.zeros(len(scale)), axis % x.ndim, low, high)
 
 
 class SimulatedLayers(TorchLayers):
@@ -42,6 +48,8 @@ class SimulatedLayers(TorchLayers):
 
     def read(self, x: Named) -> torch.Tensor:
         """What a layer reads of a value. Raises EngineError if a quantizer is missing."""
+        if x.parts[0][0] == PICTURE:
+            return x.tensor
         pieces = []
         for piece, (name, _) in zip(x.tensor.split([n for _, n in x.parts], 1), x.parts, strict=True):
             if name not in self._activations:
@@ -79,8 +87,8 @@ class SimulatedEngine(TorchEngine):
         self._layers: SimulatedLayers = SimulatedLayers(network, compression.activations)
 
     def _features(self, x: torch.Tensor) -> torch.Tensor:
-        named = Named(x, (("lr", x.shape[1]),))
+        named = Named(x, ((PICTURE, x.shape[1]),))
         return self._layers.read(self._spec.encoder_module.forward(self._layers, self._spec.encoder, named))
 
     def _after_relu(self, x: torch.Tensor, layer: int) -> torch.Tensor:
-        return quantized(x, self._activations[f"imnet.layers.{2 * layer}.relu"])
+        return quantized(x, self._activations[f"imnet.layers.{2 * layer}.relu"], -1)

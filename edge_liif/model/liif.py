@@ -75,6 +75,11 @@ def float_columns(name: str) -> int:
     return COORDINATES if name == "imnet.layers.0.weight" else 0
 
 
+def input_channels(name: str, shape: tuple[int, ...]) -> int:
+    """Input channels of a weight: features, not their unfolded taps, for the MLP's first layer."""
+    return (shape[1] - COORDINATES) // 9 if name == "imnet.layers.0.weight" else shape[1]
+
+
 def detect(shapes: Mapping[str, tuple[int, ...]], features: int) -> DecoderSpec:
     """The MLP that a checkpoint's shapes describe. Raises ModelError for LIIF variants that the fast form does not
     cover (no feature unfolding, no cell decoding)."""

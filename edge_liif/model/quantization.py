@@ -12,11 +12,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import ModelError
+from .liif import input_channels
 from .packing import FEWEST_BITS, MOST_BITS
 
 # A scale outside these is zero or infinite in float32.
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-126, 3.4e38
 MOST_NAMES = 10_000
+MOST_CHANNELS = 100_000
+LOWEST_EXPONENT = -16
 DEEPEST_CONFIG = 16
 LONGEST_CONFIG = 1 << 18  # characters of JSON: every kept channel of an RDN-B takes an eighth of it
 _METHOD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
@@ -27,12 +30,18 @@ _TEXT = re.compile(r"[ -~]{1,200}")  # printable ASCII: names end up on terminal
 @dataclass(frozen=True)
 class WeightQuantization:
     """One weight tensor in `bits` (2..8) bits: symmetric levels -largest..largest times one float32 scale per output
-    channel (axis 0). The lowest level of two's complement is not used."""
+    channel (axis 0). The lowest level of two's complement is not used.
+
+    exponents: of two, one per input channel, or none at all: the levels are those of the weight times 2^exponent, which
+    is what a kernel multiplies with activations whose scales differ by these factors.
+    """
 
     bits: int
+    exponents: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_bits(self.bits, "weight")
+        object.__setattr__(self, "exponents", _exponents(self.exponents))
 
     @property
     def largest(self) -> int:
@@ -45,12 +54,14 @@ class ActivationQuantization:
     """One value between layers in `bits` (2..8) bits: whole levels times `scale` (float32, above 0), zero exact.
 
     Unsigned levels, 0..2^bits - 1, are for what comes out of a ReLU; signed, -2^(bits-1)..2^(bits-1) - 1, for the
-    residual stream.
+    residual stream. exponents: of two, one per channel (or none at all): channel c has the scale `scale` * 2^exponent.
+    Powers of two go into the weights of whoever reads the value without any rounding.
     """
 
     scale: float
     bits: int
     signed: bool
+    exponents: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_bits(self.bits, "activation")
@@ -58,6 +69,7 @@ class ActivationQuantization:
             raise ModelError(f"an activation's scale must be a number, not {_short(self.scale)}")
         if not SMALLEST_SCALE <= self.scale <= LARGEST_SCALE:
             raise ModelError(f"an activation's scale must be a float32 above 0, not {_short(self.scale)}")
+        object.__setattr__(self, "exponents", _exponents(self.exponents))
         if type(self.signed) is not bool:
             raise ModelError(f"an activation is signed or it is not: true or false, not {_short(self.signed)}")
 
@@ -115,9 +127,12 @@ class Compression:
 
     def check_names(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Raises ModelError unless every quantized tensor is a weight (two axes or more) of a network with these."""
-        for name in self.weights:
-            if len(shapes.get(name, ())) < 2:
+        for name, weight in self.weights.items():
+            shape = shapes.get(name, ())
+            if len(shape) < 2:
                 raise ModelError(f"the compression quantizes {_short(name)}, which is no weight of this network")
+            if weight.exponents and len(weight.exponents) != input_channels(name, shape):
+                raise ModelError(f"the compression has {len(weight.exponents)} exponents for the inputs of {name}")
 
 
 def _table(data: Any, kind: type, what: str) -> dict[str, Any]:
@@ -130,6 +145,14 @@ def _table(data: Any, kind: type, what: str) -> dict[str, Any]:
 def _check_bits(bits: Any, what: str) -> None:
     if type(bits) is not int or not FEWEST_BITS <= bits <= MOST_BITS:
         raise ModelError(f"the {what} bits must be {FEWEST_BITS}..{MOST_BITS}, not {_short(bits)}")
+
+
+def _exponents(values: Any) -> tuple[int, ...]:
+    if not isinstance(values, (list, tuple)) or len(values) > MOST_CHANNELS:
+        raise ModelError(f"exponents must be a list of at most {MOST_CHANNELS}, not {_short(values)}")
+    if not all(type(e) is int and LOWEST_EXPONENT <= e <= 0 for e in values):
+        raise ModelError(f"exponents must be whole numbers {LOWEST_EXPONENT}..0, not {_short(values)}")
+    return tuple(values)
 
 
 def _check_mapping(mapping: Any, key: str, kind: type) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from .levels import from_levels, to_levels
-from .liif import float_columns
+from .liif import float_columns, input_channels
 from .packing import pack, packed_size, unpack
 from .quantization import WeightQuantization
 from .spec import ModelSpec
@@ -63,7 +63,8 @@ def to_stored(
         if name in quantized:
             try:
                 columns = tensor.shape[1] - float_columns(name)
-                levels, scale = to_levels(np.ascontiguousarray(tensor[:, :columns]), quantized[name])
+                scaled = tensor[:, :columns] * _factors(name, tensor.shape, quantized[name])
+                levels, scale = to_levels(np.ascontiguousarray(scaled), quantized[name])
             except ModelError as error:
                 raise ModelError(f"model {spec.name}: {name}: {error}") from error
             stored[f"{name}.packed"] = pack(levels, quantized[name].bits)
@@ -90,10 +91,19 @@ def from_stored(spec: ModelSpec, stored: Mapping[str, NDArray[Any]]) -> dict[str
         if not (np.isfinite(scale).all() and (scale > 0).all()):
             raise ModelError(f"tensor {name}.scale holds numbers that are no scales; it is damaged")
         levels = _levels(name, stored[f"{name}.packed"], quantized[name], _packed_shape(name, shape))
-        tensors[name] = from_levels(levels, scale)
+        tensors[name] = from_levels(levels, scale) / _factors(name, shape, quantized[name])
         if float_columns(name):
             tensors[name] = np.concatenate([tensors[name], stored[f"{name}.float"]], axis=1)
     return tensors
+
+
+def _factors(name: str, shape: tuple[int, ...], quantization: WeightQuantization) -> NDArray[np.float32]:
+    """2^exponent of each quantized column, in a shape that broadcasts over the tensor."""
+    if not quantization.exponents:
+        return np.ones((1,) * len(shape), np.float32)
+    factors = np.exp2(np.array(quantization.exponents, np.float32))
+    taps = (shape[1] - float_columns(name)) // input_channels(name, shape)
+    return np.repeat(factors, taps).reshape(1, -1, *[1] * (len(shape) - 2))
 
 
 def _packed_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:

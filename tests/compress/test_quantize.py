@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from edge_liif.compress.quantize import (
-    activation_scale,
-    fake_quantized,
+    activation_quantization,
     gptq,
     largest_integer,
     round_to_nearest,
     row_scales,
 )
+from edge_liif.engine.simulated import quantized
 
 
 def case(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,21 +65,32 @@ def test_rows_of_zeros_have_a_scale():
 
 
 @pytest.mark.parametrize(("signed", "low", "high"), [(True, -128, 127), (False, 0, 255)])
-def test_activations_keep_zero_and_their_range(signed, low, high):
-    values = torch.linspace(-1 if signed else 0, 1, 1001)
-    scale = activation_scale(values, 8, signed)
-    levels = fake_quantized(values, scale, 8, signed) / scale
-    assert fake_quantized(torch.zeros(1), scale, 8, signed) == 0
-    assert levels.min() >= low - 1e-3 and levels.max() <= high + 1e-3
-    assert (fake_quantized(values, scale, 8, signed) - values).abs().max() < 0.02
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_activations_keep_zero_and_their_range(signed, low, high, per_channel):
+    values = torch.linspace(-1 if signed else 0, 1, 1001).repeat(3, 1).T * torch.tensor([1.0, 0.3, 0.01])
+    q = activation_quantization(values, 8, signed, per_channel=per_channel)
+    assert (q.levels, q.signed) == ((low, high), signed)
+    found = quantized(values, q)
+    assert (quantized(torch.zeros(1, 3), q) == 0).all()
+    assert (found - values).abs().max() < 0.02
+    assert len(q.exponents) == (3 if per_channel else 0)
+    # the narrow channels keep their own digits only where each channel has its own scale
+    assert ((found - values)[:, 2].abs().max() < 2e-4) == per_channel
+
+
+def test_exponents_are_the_smallest_that_hold_the_range():
+    values = torch.rand(5000, 4) * torch.tensor([1.0, 0.5, 0.26, 0.001])
+    q = activation_quantization(values, 8, False)
+    assert q.exponents[0] == 0 and q.exponents[1] in (-1, 0) and q.exponents[2] == -1 and q.exponents[3] <= -8
 
 
 def test_one_outlier_does_not_take_the_whole_range():
-    values = torch.cat([torch.rand(10_000), torch.tensor([3.0])])
-    assert activation_scale(values, 6, False) < 3.0 / 63
-    assert activation_scale(torch.zeros(5), 8, True) > 0
+    values = torch.cat([torch.rand(10_000), torch.tensor([3.0])])[:, None]
+    assert activation_quantization(values, 6, False).scale < 3.0 / 63
+    assert activation_quantization(torch.zeros(5, 2), 8, True).scale > 0
 
 
-def test_a_margin_widens_but_never_beyond_need():
-    values = torch.rand(10_000)
-    assert activation_scale(values, 8, False, 1.5) == pytest.approx(1.5 * activation_scale(values, 8, False), rel=0.05)
+def test_a_margin_widens_the_range():
+    values = torch.rand(10_000, 1)
+    plain = activation_quantization(values, 8, False).scale
+    assert activation_quantization(values, 8, False, 1.5).scale == pytest.approx(1.5 * plain, rel=0.05)

@@ -120,3 +120,20 @@ def test_a_narrower_decoder_finds_what_is_not_needed(teacher):
             goal = y
     assert (y - goal).square().mean() < 1e-3 * goal.var()
     assert small["imnet.layers.2.weight"].shape == (6, 6)
+
+
+def test_centred_convolutions_are_the_same_function(teacher):
+    """Zero padding included; and what is learnt can be written back."""
+    from learner import Learner
+
+    encoder = RDNSpec(4, ((2,) * 6,), 4)
+    network = as_network(encoder, start.compressed(encoder, teacher, torch.rand(4, 3, 24, 24) * 2 - 1), teacher)
+    learner = Learner([network], CPU)
+    lr = torch.rand(2, 3, 9, 10) * 2 - 1
+    before = learner.features(lr)
+    learner.centre(torch.rand(2, 3, 16, 16) * 2 - 1)
+    assert learner.centres["encoder.RDBs.0.LFF"].abs().max() > 0.1
+    assert torch.allclose(learner.features(lr), before, atol=1e-5)
+    back = learner.network("teacher", {k: v.detach() for k, v in learner.tensors.items()})
+    for name, value in network.tensors.items():
+        assert np.allclose(back.tensors[name], value, atol=1e-5), name

@@ -1,6 +1,6 @@
 """Draw the curves of training runs: loss, and PSNR on the validation pictures, against the step.
 
-    python weights/train/curve.py RUN/log.jsonl ... -o curve.png
+python weights/train/curve.py RUN/log.jsonl ... -o curve.png
 """
 
 from __future__ import annotations

@@ -22,10 +22,34 @@ Tensors = dict[str, torch.Tensor]
 
 
 class TrainableLayers(TorchLayers):
-    """`model.layers.Layers` over tensors that somebody else owns."""
+    """`model.layers.Layers` over tensors that somebody else owns.
+
+    centres: mean of each input channel of a convolution, by the convolution's name. Where it is given, the convolution
+    reads x - centre and its tensor `bias` is meant for that. The function is the same, zero padding included; what
+    changes is that a step in a weight no longer moves the mean of the output, which matters where inputs are far from
+    zero (a shifted linear result behind a ReLU, as `start.py` makes them).
+    """
 
     def __init__(self, tensors: Tensors) -> None:
         self.tensors = tensors
+        self.centres: Tensors = {}
+
+    def conv(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        if name not in self.centres:
+            return super().conv(x, name)
+        weight = self.tensors[f"{name}.weight"]
+        pad = weight.shape[-1] // 2
+        wide = F.pad(x, (pad, pad, pad, pad)) - self.centres[name].to(x.dtype)[:, None, None]
+        return F.conv2d(wide, weight, self.tensors[f"{name}.bias"])
+
+
+class _MeasuringLayers(TrainableLayers):
+    """Executes and takes the mean of every convolution's input."""
+
+    def conv(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        y = super().conv(x, name)
+        self.centres[name] = x.float().mean((0, 2, 3))
+        return y
 
 
 class AxisTable:
@@ -66,6 +90,27 @@ class Learner:
                     self.tensors[name] = tensor.requires_grad_()
         self._layers = TrainableLayers(self.tensors)
 
+    def centre(self, lr: torch.Tensor) -> None:
+        """From now on the encoder's convolutions read their inputs less the means they have on lr (B, 3, h, w)."""
+        measuring = _MeasuringLayers(self.tensors)
+        with torch.no_grad():
+            self.encoder_module.forward(measuring, self.encoder_spec, lr)
+        self.set_centres(measuring.centres)
+        for name in measuring.centres:
+            self.tensors[f"{name}.bias"].data += self._moved(name, self.tensors)
+
+    def set_centres(self, centres: Tensors) -> None:
+        """Centres of a checkpoint, whose biases are meant for them already."""
+        self._layers.centres = centres
+
+    @property
+    def centres(self) -> Tensors:
+        return self._layers.centres
+
+    def _moved(self, name: str, tensors: Tensors) -> torch.Tensor:
+        """What a convolution gives for the centre of its input."""
+        return tensors[f"{name}.weight"].detach().sum((2, 3)) @ self.centres[name]
+
     def features(self, lr: torch.Tensor) -> torch.Tensor:
         """Features (B, F, h, w) of LR pictures (B, 3, h, w) in -1..1."""
         return self.encoder_module.forward(self._layers, self.encoder_spec, lr)
@@ -101,7 +146,11 @@ class Learner:
         arrays = {}
         for name in spec.tensor_shapes:
             source = name if name.startswith("encoder.") else f"{head}:{name}"
-            arrays[name] = tensors[source].detach().to("cpu", torch.float32).contiguous().numpy()
+            value = tensors[source].detach()
+            layer = name.removesuffix(".bias")
+            if layer != name and layer in self.centres:
+                value = value - self._moved(layer, tensors)
+            arrays[name] = value.to("cpu", torch.float32).contiguous().numpy()
         return Network(replace(spec), arrays)
 
 

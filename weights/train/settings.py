@@ -26,12 +26,14 @@ class Shape:
 class Start:
     """method: "random", "weights" (model: every head continues the model of its own name, else of `model`),
     "exact" or "compressed" (the RDN begins as the EDSR `model`; see start.py). pictures: LR patches for
-    "compressed"."""
+    "compressed". centre:
+    convolutions read their inputs less the means on the first batch (same function, steadier steps)."""
 
     method: str = "random"
     model: str = ""
     pictures: int = 32
     seed: int = 0
+    centre: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,12 @@ class Schedule:
 @dataclass(frozen=True)
 class Teacher:
     """A model whose features on the clean LR are matched (relative L1 times `weight`, fading to 0 at `until` of the
-    run)."""
+    run; above 1 it never does). pixels: weight of the L1 of pixels beside it; at 0 the decoder is left alone."""
 
     model: str = ""
     weight: float = 0.0
     until: float = 0.6
+    pixels: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,10 @@ class Run:
                 raise SystemExit(f"train: {self.checkpoint} belongs to another configuration; give another --out")
         networks = self._named_only() if saved else first_networks(config, batches)
         self.learner = Learner(networks, device)
+        if saved:
+            self.learner.set_centres(saved["centres"])
+        elif config.start.centre:
+            self.learner.centre(batches[START_BATCH].lr / 127.5 - 1)
         self.average = {name: t.detach().clone() for name, t in self.learner.tensors.items()}
         self.optimizer = torch.optim.Adam(
             groups_by_rate(self.learner, config.schedule.decoder), betas=(0.9, 0.99), fused=device.type == "cuda"
@@ -161,19 +165,19 @@ class Run:
         with torch.autocast(self.device.type, torch.bfloat16):
             lr = (batch.lr / 127.5 - 1).contiguous(memory_format=torch.channels_last)
             features = self._features(lr)
-            target = batch.target / 127.5 - 1
-            loss = torch.zeros((), device=self.device)
-            for head in self.learner.specs:
-                colours = self.learner.colours(head, features, batch.rows, batch.columns, axis)
-                loss = loss + (colours - target).abs().mean()
-            loss = loss / len(self.learner.specs)
+            total = torch.zeros((), device=self.device)
+            if self.config.teacher.pixels:
+                target = batch.target / 127.5 - 1
+                for head in self.learner.specs:
+                    colours = self.learner.colours(head, features, batch.rows, batch.columns, axis)
+                    total = total + (colours - target).abs().mean()
+                total = total * self.config.teacher.pixels / len(self.learner.specs)
             weight = self._teacher_weight()
-            total = loss
             if self.teacher is not None and weight > 0:
                 with torch.no_grad():
                     clean = (batch.clean / 127.5 - 1).contiguous(memory_format=torch.channels_last)
                     goal = self.teacher.features(clean).float()
-                total = loss + weight * (features.float() - goal).abs().mean() / goal.abs().mean()
+                total = total + weight * (features.float() - goal).abs().mean() / goal.abs().mean()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(list(self.learner.tensors.values()), self.config.schedule.clip)
@@ -182,11 +186,11 @@ class Run:
         decay = min(self.config.schedule.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.values()), list(self.learner.tensors.values()), 1 - decay)
-        return loss.detach()
+        return total.detach()
 
     def _teacher_weight(self) -> float:
         t = self.config.teacher
-        return t.weight * max(0.0, 1 - self.step / max(1, t.until * self.iterations))
+        return t.weight * (1.0 if t.until > 1 else max(0.0, 1 - self.step / max(1, t.until * self.iterations)))
 
     def validate(self, folders: list[Path]) -> None:
         report = self.config.report
@@ -216,6 +220,7 @@ class Run:
             "iterations": self.iterations,
             "weights": {name: t.detach() for name, t in self.learner.tensors.items()},
             "average": self.average,
+            "centres": self.learner.centres,
             "optimizer": self.optimizer.state_dict(),
         }
         torch.save(state, part)
