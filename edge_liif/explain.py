@@ -9,7 +9,8 @@ from .model import liif
 from .model.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from .job import Prepared, Report
+    from .job import Prepared
+    from .report import Report
 
 
 def explain_model(spec: ModelSpec) -> list[str]:
@@ -43,10 +44,11 @@ def explain_model(spec: ModelSpec) -> list[str]:
     return lines
 
 
-def explain_plan(prepared: Prepared, report: Report, spec: ModelSpec) -> list[str]:
+def explain_plan(prepared: Prepared, report: Report) -> list[str]:
     """What run would do to one picture."""
-    plan, header = prepared.plan, prepared.header
-    assert plan is not None, "a result that is there already has no plan"
+    plan, header, upscaler = prepared.plan, prepared.header, prepared.upscaler
+    assert plan is not None and upscaler is not None, "a result that is there already has no plan"
+    spec = upscaler.network.spec
     job, shape = plan.job, plan.shape
     features, hidden = spec.encoder.features, spec.decoder.hidden
     once, each = spec.decoder_multiply_adds
@@ -62,6 +64,7 @@ def explain_plan(prepared: Prepared, report: Report, spec: ModelSpec) -> list[st
         f"{printable(report.input)} -> {printable(report.output or 'standard output')}",
         f"  in       {header.width}x{header.height} {bands}, {header.depth} bit {header.format.upper()}",
         f"  model    {spec.name}: {spec.encoder.kind.upper()} encoder, LIIF decoder ({paper})",
+        f"           {report.model_why}",
         f"  engine   {report.why}",
         f"  tiles    {plan.tiles} of {shape.width}x{shape.height} LR pixels with halo {plan.halo} "
         f"(exact: {spec.exact_halo}); the encoder computes {plan.halo_overhead:.2f}x the picture",

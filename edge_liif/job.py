@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .errors import ImageError, OutputError
 from .files import Input, Naming, encoded
@@ -17,10 +15,14 @@ from .image.formats import Background, check_output, writer_peak_bytes
 from .image.picture import Header, Picture
 from .image.source import printable
 from .memory import peak_resident_bytes
+from .report import Report
 from .scale import Enlargement
 from .tiling.plan import Job, Plan
 from .tiling.run import Progress, RunLog
-from .upscaler import Upscaler
+
+if TYPE_CHECKING:
+    from .chooser import ModelChooser
+    from .upscaler import Upscaler
 
 DEFAULT_MAX_PIXELS = 500_000_000
 
@@ -37,71 +39,22 @@ class WriteOptions:
     strip: bool = False
 
 
-@dataclass
-class Report:
-    """What was done to one picture, or what would be; `to_dict` is the object that --json prints."""
-
-    input: str
-    output: str | None = None
-    status: str = "done"
-    error: str | None = None
-    input_size: tuple[int, int] | None = None
-    output_size: tuple[int, int] | None = None
-    bands: int | None = None
-    depth: int | None = None
-    format: str | None = None
-    scale: tuple[float, float] | None = None
-    model: str | None = None
-    model_sha256: str | None = None
-    engine: str | None = None
-    device: str | None = None
-    precision: str | None = None
-    why: str | None = None
-    tile: tuple[int, int] | None = None
-    window: tuple[int, int] | None = None
-    halo: int | None = None
-    exact_halo: int | None = None
-    tiles: int | None = None
-    memory_cap_bytes: int | None = None
-    predicted_peak_bytes: int | None = None
-    predicted_parts: dict[str, int] | None = None
-    peak_memory_bytes: int | None = None
-    peak_device_bytes: int | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-    def fail(self, message: str) -> None:
-        """What was decided so far stays; nothing was written."""
-        self.status, self.error = "failed", message
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to the seconds of a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 4)
-
-
 @dataclass(frozen=True)
 class Prepared:
-    """An input that has been looked at, and everything decided about it before any work. plan: None if its result is
-    there already."""
+    """An input that has been looked at, and everything decided about it before any work. plan and upscaler: None if
+    its result is there already."""
 
     source: bytes | Path
     header: Header
     target: Path | None
     format: str
-    plan: Plan | None
+    plan: Plan | None = None
+    upscaler: Upscaler | None = None
 
 
 def prepare(
     item: Input,
-    upscaler: Upscaler,
+    chooser: ModelChooser,
     enlargement: Enlargement,
     naming: Naming,
     write: WriteOptions,
@@ -109,14 +62,15 @@ def prepare(
     report: Report,
     dry: bool = False,
 ) -> Prepared:
-    """Probe, check everything that can be checked, and plan. Fills `report`. `dry` looks at no output file.
+    """Probe, check everything that can be checked, choose the model, and plan. Fills `report`. `dry` looks at no
+    output file.
 
-    Raises ImageError, OutputError, UsageError, MemoryCapError, EngineError, before anything is written.
+    Raises ImageError, OutputError, UsageError, ModelError, MemoryCapError, EngineError, before anything is written.
     """
     from .image.alpha import BLEED_BYTES
     from .image.read import check_pixels, decode_peak_bytes, probe
 
-    source = encoded(item, max_pixels, upscaler.settings.memory)
+    source = encoded(item, max_pixels, chooser.settings.memory)
     with report.stage("read"):
         header = probe(source, item.name)
     check_pixels(header, max_pixels)
@@ -125,6 +79,7 @@ def prepare(
     report.output = None if target is None else str(target)
     report.input_size, report.output_size = (header.width, header.height), (out_width, out_height)
     report.bands, report.depth, report.format = header.bands, header.depth, fmt
+    report.jpeg_quality = header.jpeg_quality
     report.scale = (out_width / header.width, out_height / header.height)
     if enlargement.size is not None and abs(report.scale[0] / report.scale[1] - 1) > 0.01:
         report.warnings.append(
@@ -134,10 +89,13 @@ def prepare(
     output = check_output(fmt, out_width, out_height, header.bands, header.depth, write.background)
     if not dry and target is not None and _finished(target, item, (out_width, out_height), write, naming):
         report.status = "skipped"
-        return Prepared(source, header, target, fmt, None)
+        return Prepared(source, header, target, fmt)
     if dry:
         report.warnings += output.warnings
     with report.stage("engine"):
+        chosen = chooser.for_picture(source, header)
+        report.model_why, report.blocking = chosen.why, chosen.blocking
+        upscaler = chosen.upscaler
         choice = upscaler.choice(header.depth == 16)
     spec = upscaler.network.spec
     report.model, report.model_sha256 = spec.name, upscaler.network.sha256
@@ -173,12 +131,11 @@ def prepare(
     report.halo, report.exact_halo = plan.halo, spec.exact_halo
     report.memory_cap_bytes = plan.memory_cap
     report.predicted_peak_bytes, report.predicted_parts = plan.peak_bytes, plan.parts
-    return Prepared(source, header, target, fmt, plan)
+    return Prepared(source, header, target, fmt, plan, upscaler)
 
 
 def execute(
     prepared: Prepared,
-    upscaler: Upscaler,
     naming: Naming,
     write: WriteOptions,
     max_pixels: int,
@@ -188,8 +145,9 @@ def execute(
     """Do what was prepared. The result appears under its name only when it is whole."""
     from .image.write import RowWriter
 
-    if prepared.plan is None:
+    if prepared.plan is None or prepared.upscaler is None:
         return
+    upscaler = prepared.upscaler
     if prepared.target is not None:
         naming.make_folder(prepared.target)
     with report.stage("read"):
@@ -237,7 +195,7 @@ def execute(
 
 def run_one(
     item: Input,
-    upscaler: Upscaler,
+    chooser: ModelChooser,
     enlargement: Enlargement,
     naming: Naming,
     write: WriteOptions,
@@ -247,10 +205,10 @@ def run_one(
     decided: Callable[[Report], None] | None = None,
 ) -> None:
     """`prepare` and `execute`; `decided(report)` is called in between. Errors are raised, not reported."""
-    prepared = prepare(item, upscaler, enlargement, naming, write, max_pixels, report)
+    prepared = prepare(item, chooser, enlargement, naming, write, max_pixels, report)
     if decided is not None and prepared.plan is not None:
         decided(report)
-    execute(prepared, upscaler, naming, write, max_pixels, report, progress)
+    execute(prepared, naming, write, max_pixels, report, progress)
 
 
 def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming) -> bool:

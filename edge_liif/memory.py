@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import sys
 from pathlib import Path
+
+_M_ARENA_MAX = -8  # malloc.h of glibc
+
+
+def use_one_heap() -> None:
+    """Have glibc's malloc keep one heap for all threads of this process; elsewhere this does nothing.
+
+    By default every thread gets heaps of its own, and graphs that are compiled, freed and compiled again for another
+    picture or model leave each of them with holes: in a batch the resident memory climbed by 90 MiB, with one heap by
+    15 MiB and no further. Threads that are there already keep theirs, so call it early.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def resident_bytes() -> int | None:

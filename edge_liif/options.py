@@ -24,10 +24,13 @@ def parse_memory(text: str | int | None) -> int | None:
     return amount
 
 
+AUTO_MODEL = "auto"
+"""As a model's name on the command line: chosen by the picture. No model can be called so."""
+
 CHOICES = {
     "engine": ("auto", "openvino", "torch"),
     "device": ("auto", "cpu", "cuda", "gpu", "mps"),
-    "precision": ("auto", "fp32", "bf16", "fp16"),
+    "precision": ("auto", "fp32", "bf16", "fp16", "int8"),
 }
 
 
@@ -61,3 +64,17 @@ class Settings:
     memory: int | None = None
     halo: str | int = "auto"
     threads: int | None = None
+
+    @classmethod
+    def parsed(
+        cls,
+        engine: str = "auto",
+        precision: str = "auto",
+        device: str = "auto",
+        memory: str | int | None = None,
+        halo: str | int = "auto",
+        threads: int | None = None,
+    ) -> Settings:
+        """From words as users write them. Raises UsageError."""
+        check_choice(engine=engine, device=device, precision=precision)
+        return cls(engine, precision, device, parse_memory(memory), parse_halo(halo), threads)

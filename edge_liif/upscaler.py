@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,8 @@ from .engine.select import Choice, choose
 from .errors import UsageError
 from .memory import resident_bytes
 from .model.checkpoint import Network, load_network
-from .model.zoo import default_model, resolve
-from .options import Settings, check_choice, parse_halo, parse_memory
+from .model.zoo import default_entry, resolve
+from .options import Settings
 from .scale import enlargement
 from .tiling.plan import Job, Plan, make_plan
 from .tiling.run import Plane, Progress, RunLog, render
@@ -118,14 +117,19 @@ def load(
 ) -> Upscaler:
     """Load a model by name (`edge-liif models list`), by file, or the default one.
 
+    One call gives one model for all arrays: what `edge-liif run` does by itself, taking another model for pictures
+    that JPEG damaged, needs their files. For those, name the `jpeg_variant` of the default model if it has one.
     memory: cap for the whole process, "1GiB" or bytes; halo: "auto" (measured, below 1/255), "exact", or LR pixels.
     Raises ModelError, UsageError.
     """
-    check_choice(engine=engine, device=device, precision=precision)
-    resolved = resolve(str(model) if model is not None else default_model())
-    network = load_network(Path(resolved.path), resolved.sha256_expected)
-    settings = Settings(engine, precision, device, parse_memory(memory), parse_halo(halo), threads)
-    return Upscaler(network, settings)
+    settings = Settings.parsed(engine, precision, device, memory, halo, threads)
+    return open_upscaler(str(model) if model is not None else default_entry().name, settings)
+
+
+def open_upscaler(model: str, settings: Settings) -> Upscaler:
+    """The upscaler of a model given by name or by file. Raises ModelError, UsageError."""
+    resolved = resolve(model)
+    return Upscaler(load_network(resolved.path, resolved.sha256_expected), settings)
 
 
 def _planes(pixels: NDArray) -> list[Plane]:

@@ -23,6 +23,9 @@ def evaluate(
     downsample: Annotated[
         str, typer.Option(help="How LR is made: pil or matlab bicubic (x6 and up: always pil).")
     ] = "pil",
+    jpeg: Annotated[
+        str, typer.Option(help="JPEG-code the LR at these qualities (4:2:0), comma-separated: none,10,40.")
+    ] = "none",
     engine: Engine = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -41,6 +44,7 @@ def evaluate(
         scales = [math.nan]
     if not all(1 < s <= 100 for s in scales):
         raise UsageError(f"--scale {scale!r} is not a list of numbers above 1 and up to 100, like 2,3,4")
+    qualities = _qualities(jpeg)
 
     from ..evaluate import environment_facts, find_datasets, to_json, to_markdown
     from ..evaluate import evaluate as measure
@@ -66,5 +70,14 @@ def evaluate(
             downsample="matlab" if downsample == "matlab" else "pil",
             progress=None if bar is None else lambda done, total, label: bar(done, total),
             limit=limit,
+            jpeg=qualities,
         )
     print((to_json if json_output else to_markdown)(rows, command, environment))
+
+
+def _qualities(text: str) -> list[int | None]:
+    """JPEG qualities 1..100 of a list, None for `none`."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word == "none" or (word.isascii() and word.isdigit() and 1 <= int(word) <= 100) for word in words):
+        raise UsageError(f"--jpeg {text!r} is not a list of qualities from 1 to 100, or none, like none,10,40")
+    return [None if word == "none" else int(word) for word in words]

@@ -15,8 +15,10 @@ import typer
 from ..errors import EdgeLiifError, UsageError
 from ..files import PICTURE_SUFFIXES, STREAM, Input, Naming, collect, is_folder, settle
 from ..image.source import printable
-from ..job import DEFAULT_MAX_PIXELS, Report, WriteOptions, prepare, run_one
-from ..options import check_choice
+from ..job import DEFAULT_MAX_PIXELS, WriteOptions, prepare, run_one
+from ..memory import use_one_heap
+from ..options import AUTO_MODEL, Settings
+from ..report import Report
 from ..scale import Enlargement, enlargement
 from .console import amount, complain, progress_bar, say, standard_output
 
@@ -24,7 +26,9 @@ Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, fo
 Output = Annotated[str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")]
 Scale = Annotated[str | None, typer.Option(help="Factor: 3, 1.7, or 2x3 (horizontal x vertical).")]
 Size = Annotated[str | None, typer.Option(help="Size in pixels: 1920x1080, 1920x or x1080.")]
-Model = Annotated[str | None, typer.Option(help="Model name (see: edge-liif models list) or .safetensors file.")]
+Model = Annotated[
+    str, typer.Option(help="auto (by the picture: clean or JPEG), a name (edge-liif models list) or .safetensors file.")
+]
 Engine = Annotated[str, typer.Option(help="auto, openvino or torch.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, gpu (Intel) or mps.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
@@ -44,7 +48,7 @@ def run(
     output: Output = None,
     scale: Scale = None,
     size: Size = None,
-    model: Model = None,
+    model: Model = AUTO_MODEL,
     engine: Engine = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -67,7 +71,7 @@ def run(
 
     Without -o the result lies beside its input: photo_x3.png. A result appears under its name only when it is whole.
     """
-    check_choice(engine=engine, device=device, precision=precision)
+    settings = Settings.parsed(engine, precision, device, memory, halo, threads)
     if resume and overwrite:
         raise UsageError("--resume keeps finished results and --overwrite replaces them; give one of them")
     enlarge, items, naming = _task(inputs, scale, size, output, recursive, format, quiet)
@@ -78,9 +82,10 @@ def run(
             raise UsageError("the picture would go to the terminal; redirect stdout or give -o FILE")
     write = WriteOptions(overwrite, resume, quality, lossless, _colour(background), strip)
 
-    from ..upscaler import load
+    from ..chooser import ModelChooser
 
-    upscaler = load(model, engine=engine, precision=precision, device=device, memory=memory, halo=halo, threads=threads)
+    use_one_heap()
+    chooser = ModelChooser(model, settings)
     failed = 0
     for number, item in enumerate(items, 1):
         count = f"[{number}/{len(items)}] " if len(items) > 1 else ""
@@ -92,7 +97,7 @@ def run(
         report = Report(item.name)
         try:
             with progress_bar(f"{count}{item.shown}", not quiet) as progress:
-                run_one(item, upscaler, enlarge, naming, write, max_pixels, report, progress, decided)
+                run_one(item, chooser, enlarge, naming, write, max_pixels, report, progress, decided)
             if not quiet:
                 for warning in report.warnings:
                     say(f"  warning: {warning}")
@@ -117,7 +122,7 @@ def plan(
     output: Output = None,
     scale: Scale = None,
     size: Size = None,
-    model: Model = None,
+    model: Model = AUTO_MODEL,
     engine: Engine = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -132,20 +137,24 @@ def plan(
     json_output: Json = False,
 ) -> int:
     """Say what run would do, stage by stage, with shapes and memory, without doing it."""
-    check_choice(engine=engine, device=device, precision=precision)
+    settings = Settings.parsed(engine, precision, device, memory, halo, threads)
     enlarge, items, naming = _task(inputs, scale, size, output, recursive, format)
     write = WriteOptions(background=_colour(background), lossless=lossless)
 
+    from ..chooser import ModelChooser
     from ..explain import explain_plan
-    from ..upscaler import load
 
-    upscaler = load(model, engine=engine, precision=precision, device=device, memory=memory, halo=halo, threads=threads)
+    chooser = ModelChooser(model, settings)
+
+    def explained(item: Input, report: Report) -> str:
+        prepared = prepare(item, chooser, enlarge, naming, write, max_pixels, report, dry=True)
+        return "\n".join(explain_plan(prepared, report))
+
     failed = 0
     for item in items:
         report = Report(item.name, status="planned")
         try:
-            prepared = prepare(item, upscaler, enlarge, naming, write, max_pixels, report, dry=True)
-            text = "\n".join(explain_plan(prepared, report, upscaler.network.spec))
+            text = explained(item, report)
         except EdgeLiifError as error:
             message = _failure(item, error)
             complain(message)
@@ -220,7 +229,7 @@ def _summary(report: Report) -> str:
     return (
         f"{printable(report.input)} {width}x{height} -> "
         f"{printable(report.output or 'standard output')} {out_width}x{out_height}\n"
-        f"  model {report.model}; {report.why}\n"
+        f"  model {report.model} ({report.model_why}); {report.why}\n"
         f"  {report.tiles} tile(s) of {report.tile[0]}x{report.tile[1]} with halo {report.halo}; "
         f"predicted peak {amount(report.predicted_peak_bytes)}"
         + (f" of {amount(report.memory_cap_bytes)}" if report.memory_cap_bytes else "")

@@ -4,6 +4,7 @@ Importing it loads neither a framework nor the packages of the `eval` extra; wha
 """
 
 from edge_liif.evaluate.datasets import Dataset, ResolutionPair, find_datasets, load_rgb, low_resolution
+from edge_liif.evaluate.degrade import jpeg_coded
 from edge_liif.evaluate.environment import environment_facts
 from edge_liif.evaluate.metrics import psnr_rgb, psnr_y, ssim_y
 from edge_liif.evaluate.protocol import BICUBIC, Enlarger, ImageScore, Row, enlarge_bicubic, evaluate
@@ -22,6 +23,7 @@ __all__ = [
     "environment_facts",
     "evaluate",
     "find_datasets",
+    "jpeg_coded",
     "load_rgb",
     "low_resolution",
     "matlab_bicubic",

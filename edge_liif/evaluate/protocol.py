@@ -1,4 +1,5 @@
-"""The measurement: each picture is reduced, enlarged from that LR by every method, and compared with the original."""
+"""The measurement: each picture is reduced (and JPEG-coded if asked), enlarged from that LR by every method, and
+compared with the original."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_liif.errors import EngineError, UsageError
 from edge_liif.evaluate.datasets import Dataset, Downsample, load_rgb, low_resolution
+from edge_liif.evaluate.degrade import jpeg_coded
 from edge_liif.evaluate.metrics import psnr_y, ssim_y
 from edge_liif.evaluate.resize import pil_bicubic
 
@@ -42,7 +44,8 @@ class Row:
     """One method on one data set at one scale.
 
     `downsample` is the resizer that made the LR (not always the one asked for), `shave` the border left out in pixels,
-    `images` the score of every picture. The means are means of the pictures' values, not of a pooled squared error.
+    `images` the score of every picture, `jpeg` the libjpeg quality (1..100, 4:2:0) at which the LR was coded, None if
+    it was not. The means are means of the pictures' values, not of a pooled squared error.
     """
 
     dataset: str
@@ -51,6 +54,7 @@ class Row:
     downsample: Downsample
     shave: int
     images: tuple[ImageScore, ...]
+    jpeg: int | None = None
 
     @property
     def n(self) -> int:
@@ -90,28 +94,34 @@ def evaluate(
     shave: Shave = "scale",
     progress: Progress | None = None,
     limit: int | None = None,
+    jpeg: Iterable[int | None] = (None,),
 ) -> list[Row]:
-    """Measure bicubic and then every enlarger on every data set at every scale; rows in that nesting, bicubic first.
+    """Measure bicubic and then every enlarger on every data set at every scale and JPEG quality; rows in that nesting,
+    bicubic first.
 
-    LR is made as `low_resolution` says. `shave` is the border left out of the comparison in pixels, "scale" for
-    ceil(scale). `limit` measures only the first pictures of each data set. Results are clamped to 0..1, not rounded.
+    LR is made as `low_resolution` says, then coded by `jpeg_coded` at every quality of `jpeg`; None leaves it as it is.
+    `shave` is the border left out of the comparison in pixels, "scale" for ceil(scale). `limit` measures only the first
+    pictures of each data set. Results are clamped to 0..1, not rounded.
     Raises `UsageError` for an empty or contradictory request, `EngineError` if an enlarger's result has a wrong shape
     or type or is not finite, `ImageError` if a picture can't be used.
     """
     methods = _methods(enlargers)
     wanted_scales = list(dict.fromkeys(scales))
-    if not datasets or not wanted_scales:
-        raise UsageError("Nothing to measure: give at least one data set and one scale.")
+    qualities = list(dict.fromkeys(jpeg))
+    if not datasets or not wanted_scales or not qualities:
+        raise UsageError("Nothing to measure: give at least one data set, one scale and one JPEG quality (or None).")
     if limit is not None and limit < 1:
         raise UsageError(f"The limit of pictures must be at least 1, not {limit}.")
     if shave != "scale" and (not isinstance(shave, int) or shave < 0):
         raise UsageError(f"The border to leave out is 'scale' or a number of pixels, not {shave!r}.")
-    total = len(wanted_scales) * len(methods) * sum(len(dataset.paths[:limit]) for dataset in datasets)
+    total = len(wanted_scales) * len(qualities) * len(methods) * sum(len(dataset.paths[:limit]) for dataset in datasets)
     done = 0
     rows: list[Row] = []
     for dataset in datasets:
         for scale in wanted_scales:
-            scores: dict[str, list[ImageScore]] = {name: [] for name in methods}
+            scores: dict[tuple[int | None, str], list[ImageScore]] = {
+                (quality, name): [] for quality in qualities for name in methods
+            }
             border = math.ceil(scale) if shave == "scale" else shave
             for path in dataset.paths[:limit]:
                 try:
@@ -119,12 +129,18 @@ def evaluate(
                 except UsageError as error:
                     raise UsageError(f"{path}: {error}") from error
                 used = pair.method
-                for name, enlarge in methods.items():
-                    if progress:
-                        progress(done, total, f"{dataset.name}/{path.name} x{scale:g} {name}")
-                    scores[name].append(_score(path.name, name, enlarge, pair.lr, pair.hr, border))
-                    done += 1
-            rows += [Row(dataset.name, scale, name, used, border, tuple(scores[name])) for name in methods]
+                for quality in qualities:
+                    lr = pair.lr if quality is None else jpeg_coded(pair.lr, quality)
+                    coded = "" if quality is None else f" JPEG {quality}"
+                    for name, enlarge in methods.items():
+                        if progress:
+                            progress(done, total, f"{dataset.name}/{path.name} x{scale:g}{coded} {name}")
+                        scores[quality, name].append(_score(path.name, name, enlarge, lr, pair.hr, border))
+                        done += 1
+            rows += [
+                Row(dataset.name, scale, name, used, border, tuple(images), quality)
+                for (quality, name), images in scores.items()
+            ]
     if progress:
         progress(done, total, "done")
     return rows

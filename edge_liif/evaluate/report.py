@@ -12,12 +12,13 @@ from edge_liif.evaluate.protocol import BICUBIC, Row
 
 LR_NAMES = {"pil": "PIL", "matlab": "MATLAB"}
 
-_Line: TypeAlias = tuple[str, float, str, int, int]
-"""What one line of the table has in common: data set, scale, maker of the LR, border, number of pictures."""
+_Line: TypeAlias = tuple[str, float, str, int | None, int, int]
+"""What one line of the table has in common: data set, scale, maker of the LR, its JPEG quality, border, number of
+pictures."""
 
 
 def to_markdown(rows: Sequence[Row], command: str, environment: Mapping[str, str] | None = None) -> str:
-    """A Markdown table with one line per data set and scale and one column "PSNR / SSIM" (dB, 1) per method.
+    """A Markdown table: a line per data set, scale and JPEG quality, a column "PSNR / SSIM" (dB, 1) per method.
 
     Below it: the protocol, `environment` (from `environment_facts`) if given, and the `command` that made it.
     Raises `UsageError` if `rows` is empty, lacks bicubic for a line, has a row twice, or `command` is empty.
@@ -26,9 +27,10 @@ def to_markdown(rows: Sequence[Row], command: str, environment: Mapping[str, str
     methods = list(dict.fromkeys([BICUBIC, *(row.method for row in rows)]))
     head = ["data set", "scale", "LR", "n", *(f"{_cell(method)} PSNR / SSIM" for method in methods)]
     lines = [_table_line(head), _table_line(["---", "---", "---", *["---:"] * (len(head) - 3)])]
-    for (dataset, scale, downsample, _, n), by_method in table.items():
+    for (dataset, scale, downsample, jpeg, _, n), by_method in table.items():
         scores = [_scores(by_method.get(method)) for method in methods]
-        lines.append(_table_line([_cell(dataset), f"x{scale:g}", LR_NAMES[downsample], str(n), *scores]))
+        lr = LR_NAMES[downsample] + ("" if jpeg is None else f", JPEG {jpeg}")
+        lines.append(_table_line([_cell(dataset), f"x{scale:g}", lr, str(n), *scores]))
     lines += ["", protocol_line(rows), ""]
     if environment:
         lines += ["Measured on: " + ", ".join(f"{name} {value}" for name, value in environment.items()) + ".", ""]
@@ -59,6 +61,10 @@ def protocol_line(rows: Sequence[Row]) -> str:
         for downsample, name in LR_NAMES.items()
         if any(row.downsample == downsample for row in rows)
     )
+    qualities = sorted({row.jpeg for row in rows if row.jpeg is not None})
+    if qualities:
+        uncoded = "uncoded and " if any(row.jpeg is None for row in rows) else ""
+        reduced += f"; LR {uncoded}JPEG-coded at quality {', '.join(map(str, qualities))}, 4:2:0, by OpenCV"
     if all(row.shave == math.ceil(row.scale) for row in rows):
         border = "a border of ceil(scale) px"
     else:
@@ -81,7 +87,7 @@ def _tabulate(rows: Sequence[Row], command: str) -> dict[_Line, dict[str, Row]]:
         raise UsageError("A report states the command that made it; none was given.")
     table: dict[_Line, dict[str, Row]] = {}
     for row in rows:
-        by_method = table.setdefault((row.dataset, row.scale, row.downsample, row.shave, row.n), {})
+        by_method = table.setdefault((row.dataset, row.scale, row.downsample, row.jpeg, row.shave, row.n), {})
         if row.method in by_method:
             raise UsageError(f"{row.method} was measured twice on {row.dataset} x{row.scale:g}; report it once.")
         by_method[row.method] = row
@@ -117,6 +123,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "scale": row.scale,
         "method": row.method,
         "downsample": row.downsample,
+        "jpeg_quality": row.jpeg,
         "shave": row.shave,
         "n": row.n,
         "psnr_y": _decibels(row.psnr_y),

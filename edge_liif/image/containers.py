@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_liif.errors import ImageError
+from edge_liif.image.jpeg_tables import quality_of, quantization_tables
 from edge_liif.image.source import EncodedSource
 
 
@@ -58,21 +61,38 @@ class JpegInfo:
     quality: int | None
 
 
-# The luminance quantization table of ITU-T T.81, Annex K, table K.1, which encoders scale by quality.
-# fmt: off
-_K1 = (
-    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
-    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
-    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
-)
-# fmt: on
-
-
 def scan_jpeg(source: EncodedSource) -> JpegInfo:
     """Walk the marker segments of a JPEG up to its frame header. Raises ImageError if there is none."""
+    tables: dict[int, tuple[int, ...]] = {}
+    segments = _jpeg_segments(source)
+    for marker, start, length in segments:
+        if marker in (0xD9, 0xDA):
+            raise damaged(source.name, "the JPEG has no frame header")
+        if marker == 0xDB:
+            tables |= quantization_tables(source.pread(start, length))
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            break
+    frame = source.pread(start, 9)
+    if len(frame) < 6:
+        raise damaged(source.name, "the JPEG ends inside its frame header")
+    # The first component, luma in all but RGB files, says which table is its own.
+    luma = frame[8] if len(frame) == 9 else 0
+    if luma not in tables:
+        # The standard also allows tables behind the frame header. What is wrong there is the decoder's to judge.
+        with contextlib.suppress(ImageError):
+            for later, place, size in segments:
+                if later in (0xD9, 0xDA):
+                    break
+                if later == 0xDB:
+                    tables |= quantization_tables(source.pread(place, size))
+    quality = quality_of(tables[luma]) if luma in tables else None
+    return JpegInfo(frame[5], frame[0], marker in (0xC2, 0xC6, 0xCA, 0xCE), quality)
+
+
+def _jpeg_segments(source: EncodedSource) -> Iterator[tuple[int, int, int]]:
+    """(marker, offset of its contents, their length) of every segment; what follows SOS or EOI is not made of segments,
+    so stop there. Raises ImageError where the file ends or no marker follows."""
     offset = 2
-    quality: int | None = None
     while True:
         head = source.pread(offset, 4)
         if len(head) < 4:
@@ -87,33 +107,10 @@ def scan_jpeg(source: EncodedSource) -> JpegInfo:
             offset += 2
             continue
         length = int.from_bytes(head[2:4], "big")
-        if marker in (0xD9, 0xDA) or length < 2:
+        if length < 2:
             raise damaged(source.name, "the JPEG has no frame header")
-        if marker == 0xDB:
-            quality = quality or _quality(source.pread(offset + 4, length - 2))
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            frame = source.pread(offset + 4, 6)
-            if len(frame) < 6:
-                raise damaged(source.name, "the JPEG ends inside its frame header")
-            return JpegInfo(frame[5], frame[0], marker in (0xC2, 0xC6, 0xCA, 0xCE), quality)
+        yield marker, offset + 4, length - 2
         offset += 2 + length
-
-
-def _quality(tables: bytes) -> int | None:
-    """Quality 1..100 on the scale of the Independent JPEG Group from the luminance table, None if it isn't there."""
-    if not tables or tables[0] & 0x0F:
-        return None
-    wide = tables[0] >> 4
-    body = tables[1 : 1 + 64 * (2 if wide else 1)]
-    if len(body) < 64 * (2 if wide else 1):
-        return None
-    values = [int.from_bytes(body[i : i + 2], "big") for i in range(0, 128, 2)] if wide else list(body)
-    return min(range(1, 101), key=lambda quality: abs(sum(values) - _table_sum(quality)))
-
-
-def _table_sum(quality: int) -> int:
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return sum(min(255, max(1, (value * scale + 50) // 100)) for value in _K1)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from edge_liif.image.tiff_pages import scan_tiff
 from edge_liif.image.tiff_tags import exif_density, exif_from_tiff
 from edge_liif.image.vips import reason, vips
 
-__all__ = ["decode_peak_bytes", "open_source", "probe", "read"]
+__all__ = ["decode_peak_bytes", "open_source", "probe", "read", "read_top"]
 
 Encoded = str | Path | bytes | EncodedSource
 
@@ -62,6 +62,30 @@ def read(source: Encoded, name: str | None = None, *, max_pixels: int) -> Pictur
             picture = _decode(encoded, header, image)
         encoded.verify_unchanged()
         return picture
+
+
+def read_top(source: Encoded, *, rows: int, columns: int) -> NDArray[Any]:
+    """Up to `rows` first rows and `columns` of the middle of a picture as it is stored, (rows, columns, bands), uint8
+    or uint16; the first column's number is a multiple of 8. Only these rows are decoded, unless the header says
+    `needs_whole`. Raises ImageError as `read` does, but not for what is wrong further down."""
+    with _opened(source, None) as encoded:
+        header, image = _probe(encoded)
+        if image is None:
+            raster = scan_bmp(encoded) if header.format == "bmp" else scan_pnm(encoded)
+            stored = decode_raster(encoded, raster, header.bands)
+            left = _middle(stored.shape[1], columns)
+            return stored[:rows, left : left + columns]
+        left, columns = _middle(image.width, columns), min(columns, image.width)
+        top = np.empty((min(rows, image.height), columns, header.bands), np.uint8 if header.depth == 8 else np.uint16)
+        try:
+            _fetch(image, top, left)
+        except vips().Error as error:
+            raise damaged(header.source, reason(error)) from error
+        return top
+
+
+def _middle(width: int, columns: int) -> int:
+    return max(0, width - columns) // 16 * 8
 
 
 def check_pixels(header: Header, max_pixels: int) -> None:
@@ -190,14 +214,14 @@ def _decode(encoded: EncodedSource, header: Header, image: Any) -> Picture:
     return picture
 
 
-def _fetch(image: Any, target: NDArray[Any]) -> None:
-    """Decode `image` from top to bottom into `target` of shape (stored height, stored width, bands), any strides."""
+def _fetch(image: Any, target: NDArray[Any], left: int = 0) -> None:
+    """Decode the first rows of `image`, from column `left` on, into `target` (rows, columns, bands), any strides."""
     height, width, bands = target.shape
     region = vips().Region.new(image)
     step = max(1, min(256, _STRIP_BYTES // (width * bands * target.itemsize)))
     for top in range(0, height, step):
         rows = min(step, height - top)
-        strip = np.frombuffer(region.fetch(0, top, width, rows), target.dtype)
+        strip = np.frombuffer(region.fetch(left, top, width, rows), target.dtype)
         target[top : top + rows] = strip.reshape(rows, width, bands)
 
 

@@ -33,8 +33,8 @@ class Layers(Protocol):
 class ChannelGroup:
     """Channels that may be removed one by one without changing anything else: declared by each network.
 
-    producer: the layer whose output channels (`width` of them, a ReLU behind) they are; consumers: every layer that reads
-    them, each with the number of its first input channel that is one of them.
+    producer: the layer whose output channels (`width` of them, a ReLU behind) they are; consumers: every layer that
+    reads them, each with the number of its first input channel that is one of them.
     """
 
     producer: str

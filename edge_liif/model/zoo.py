@@ -24,7 +24,8 @@ FORMATS = ("safetensors", "liif-pth")
 Status = Literal["bundled", "missing", "downloaded", "imported", "not fetched"]
 
 # Starts with a letter or digit: no hidden files, no "..", and half-made files (leading dot) are never listed.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+# `--model auto` is a choice, not a model.
+_NAME = re.compile(r"(?!auto$)[A-Za-z0-9][A-Za-z0-9._+-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LIST, _WHOLE, _BOOL = "a list of strings", "a whole number", "true or false"
 _KINDS = {"authors": _LIST, "urls": _LIST, "size": _WHOLE, "default": _BOOL}  # the other keys are strings
@@ -33,7 +34,8 @@ _KINDS = {"authors": _LIST, "urls": _LIST, "size": _WHOLE, "default": _BOOL}  # 
 @dataclass(frozen=True)
 class ModelEntry:
     """One model of the manifest. `size` (bytes) and `sha256` (64 hex digits; "" if not yet known) are those of the
-    bundled `file`, or of what `urls` give before it is converted. Exactly one of `file` and `urls` is set."""
+    bundled `file`, or of what `urls` give before it is converted. Exactly one of `file` and `urls` is set.
+    `jpeg_variant` names another model of the manifest, trained on pictures that JPEG damaged; "" if there is none."""
 
     name: str
     title: str
@@ -49,6 +51,7 @@ class ModelEntry:
     urls: tuple[str, ...] = ()
     format: str = "safetensors"
     default: bool = False
+    jpeg_variant: str = ""
 
     @property
     def bundled(self) -> bool:
@@ -120,7 +123,7 @@ def _home(part: str) -> Path:
 def home_path(name: str) -> Path:
     """Where a downloaded or imported model of that name lies. Raises ModelError if it can't be a model's name."""
     if not _NAME.fullmatch(name):
-        raise ModelError(f"{name!r} can't be a model's name: use letters, digits and ._+-, no mark first")
+        raise ModelError(f"{name!r} can't be a model's name: use letters, digits and ._+-, no mark first, not auto")
     return models_home() / f"{name}.safetensors"
 
 
@@ -142,6 +145,9 @@ def load_manifest(path: Path | None = None) -> dict[str, ModelEntry]:
     defaults = [entry.name for entry in manifest.values() if entry.default]
     if len(defaults) != 1:
         raise ModelError(f"{path}: exactly one model must have default = true, not {', '.join(defaults) or 'none'}")
+    for name, entry in manifest.items():
+        if entry.jpeg_variant and (entry.jpeg_variant == name or entry.jpeg_variant not in manifest):
+            raise ModelError(f"{path}: [{name}]: jpeg_variant must name another model, not {entry.jpeg_variant!r}")
     return manifest
 
 
@@ -190,9 +196,14 @@ def _checked(entry: ModelEntry, where: str) -> ModelEntry:
     return entry
 
 
+def default_entry() -> ModelEntry:
+    """The model that is used when none is named. Raises ModelError as `load_manifest` does."""
+    return next(entry for entry in load_manifest().values() if entry.default)
+
+
 def default_model() -> str:
-    """The name of the model that is used when none is named. Raises ModelError as `load_manifest` does."""
-    return next(entry.name for entry in load_manifest().values() if entry.default)
+    """The name of the default model. Raises ModelError as `load_manifest` does."""
+    return default_entry().name
 
 
 def resolve(name_or_path: str | Path) -> ResolvedModel:

@@ -183,6 +183,18 @@ def test_eval(cli, picture):
     assert "bicubic" in json.dumps(rows)
 
 
+def test_eval_of_coded_lr(cli, picture):
+    pytest.importorskip("skimage")
+    picture("set/a.png", 48, 40)
+    arguments = ["eval", MODEL, "--data", "set", "--scale", "2", "--precision", "fp32", "--jpeg", "none, 10,40"]
+    text = cli(*arguments).stdout.decode()
+    for part in ("| x2 | PIL |", "| x2 | PIL, JPEG 10 |", "| x2 | PIL, JPEG 40 |", "quality 10, 40, 4:2:0, by OpenCV"):
+        assert part in text
+    rows = json.loads(cli(*arguments, "--json").stdout)["rows"]
+    assert [row["jpeg_quality"] for row in rows] == [None, None, 10, 10, 40, 40]
+    assert rows[2]["psnr_y"] < rows[4]["psnr_y"] < rows[0]["psnr_y"]
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [
@@ -192,6 +204,10 @@ def test_eval(cli, picture):
         (["--data", "set", "--scale", "2,,3"], "not a list of numbers"),
         (["--data", "set", "--downsample", "area"], "not pil or matlab"),
         (["--data", "set", "--limit", "0"], "limit"),
+        (["--data", "set", "--jpeg", "0"], "not a list of qualities"),
+        (["--data", "set", "--jpeg", "101"], "not a list of qualities"),
+        (["--data", "set", "--jpeg", "10,,20"], "not a list of qualities"),
+        (["--data", "set", "--jpeg", "low"], "not a list of qualities"),
         (["--data", "set", MODEL], "same name"),
     ],
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from edge_liif.job import Report
+from edge_liif.report import Report
 
 from .conftest import COMMAND
 from .pictures import contents, size

@@ -19,6 +19,7 @@ from edge_liif.evaluate import (
     enlarge_bicubic,
     evaluate,
     find_datasets,
+    jpeg_coded,
     load_rgb,
     low_resolution,
     psnr_rgb,
@@ -86,6 +87,32 @@ def test_shave_is_the_scale_rounded_up_unless_given(crops: Dataset) -> None:
 def test_the_downsampling_really_used_is_in_the_row(crops: Dataset) -> None:
     rows = evaluate({}, [crops], [2, 2.5, 6], "matlab", shave=2)
     assert [row.downsample for row in rows] == ["matlab", "pil", "pil"]
+
+
+def test_lr_is_coded_at_every_quality_asked(crops: Dataset) -> None:
+    seen: list[tuple[int, int, str]] = []
+    rows = evaluate(
+        {"nearest": nearest}, [crops], [2], jpeg=[None, 40, 10, 40], progress=lambda *call: seen.append(call)
+    )
+    assert [(row.jpeg, row.method) for row in rows] == [
+        (quality, method) for quality in (None, 40, 10) for method in (BICUBIC, "nearest")
+    ]
+    assert rows[0].psnr_y > rows[2].psnr_y + 0.5 > rows[4].psnr_y + 1
+    plain = evaluate({"nearest": nearest}, [crops], [2])
+    for row, uncoded in zip(rows, plain, strict=False):
+        assert [(s.image, s.psnr_y, s.ssim_y) for s in row.images] == [
+            (s.image, s.psnr_y, s.ssim_y) for s in uncoded.images
+        ]
+    hr, lr, _ = low_resolution(load_rgb(crops.paths[0]), 2, "pil")
+    assert rows[4].images[0].psnr_y == psnr_y(enlarge_bicubic(jpeg_coded(lr, 10), hr.shape[:2]), hr, 2)
+    assert [done for done, _, _ in seen] == list(range(13))
+    assert {total for _, total, _ in seen} == {12}
+    assert "JPEG 40" in seen[2][2]
+    for wrong in ([0], [101]):
+        with pytest.raises(UsageError, match="quality"):
+            evaluate({}, [crops], [2], jpeg=wrong)
+    with pytest.raises(UsageError, match="Nothing"):
+        evaluate({}, [crops], [2], jpeg=[])
 
 
 def test_limit_takes_the_first_pictures_and_progress_counts_them(crops: Dataset) -> None:

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import math
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ def test_protocol_names_lr_border_and_weights() -> None:
     assert "65.738, 129.057, 25.064" in line
     assert "\n" not in line
     assert "a border of 10 px at x2, x2.7 left out" in protocol_line([row(BICUBIC, s, "pil", 10) for s in (2.7, 2)])
+
+
+def test_coded_lr_is_said_everywhere() -> None:
+    rows = [replace(r, jpeg=quality) for quality in (None, 40, 10) for r in ROWS[:2]]
+    lines = to_markdown(rows, COMMAND).splitlines()
+    assert [line.split(" | ")[2] for line in lines[2:5]] == ["MATLAB", "MATLAB, JPEG 40", "MATLAB, JPEG 10"]
+    assert "; LR uncoded and JPEG-coded at quality 10, 40, 4:2:0, by OpenCV; every method" in protocol_line(rows)
+    assert "; LR JPEG-coded at quality 10, 40, 4:2:0, by OpenCV; every method" in protocol_line(rows[2:])
+    assert "JPEG" not in protocol_line(ROWS)
+    assert [r["jpeg_quality"] for r in json.loads(to_json(rows, COMMAND))["rows"]] == [None, None, 40, 40, 10, 10]
+    with pytest.raises(UsageError, match="bicubic"):
+        to_markdown([rows[0], rows[1], rows[3]], COMMAND)
 
 
 def test_environment_is_printed_when_given() -> None:

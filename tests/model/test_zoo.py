@@ -97,7 +97,13 @@ class TestManifest:
         assert (small.name, small.authors, small.bundled, small.default) == ("small", ("A", "B"), True, True)
         assert (small.format, small.paper, small.urls) == ("safetensors", "", ())
         assert (large.urls, large.bundled, large.default) == (("https://example.invalid/large.pth",), False, False)
-        assert zoo.default_model() == "small"
+        assert zoo.default_model() == zoo.default_entry().name == "small"
+        assert small.jpeg_variant == large.jpeg_variant == ""
+
+    def test_jpeg_variant(self, tmp_path: Path) -> None:
+        path = tmp_path / "models.toml"
+        path.write_text(MANIFEST.replace("default = true", 'default = true\njpeg_variant = "large-net"'))
+        assert zoo.load_manifest(path)["small"].jpeg_variant == "large-net"
 
     @pytest.mark.parametrize(
         ("old", "new", "message"),
@@ -121,6 +127,18 @@ class TestManifest:
             ('file = "small.safetensors"', 'file = "s"\nformat = "liif-pth"', "must be in the safetensors format"),
             ("https://example.invalid", "ftp://example.invalid", "urls must start with"),
             ("[large-net]", '["../large"]', "must be a table named by"),
+            ("[large-net]", "[auto]", "must be a table named by"),
+            (
+                "default = true",
+                'default = true\njpeg_variant = "none"',
+                "[small]: jpeg_variant must name another model",
+            ),
+            (
+                "default = true",
+                'default = true\njpeg_variant = "small"',
+                "[small]: jpeg_variant must name another model",
+            ),
+            ("default = true", "default = true\njpeg_variant = true", "jpeg_variant must be a string"),
             ("[small]", "[small", "not valid TOML"),
         ],
     )
@@ -209,7 +227,7 @@ class TestResolve:
             zoo.resolve("zzz")
         assert "did you mean" not in str(caught.value)
 
-    @pytest.mark.parametrize("name", ["", "..", "x" * 5000, "a\0b", ".hidden"])
+    @pytest.mark.parametrize("name", ["", "..", "x" * 5000, "a\0b", ".hidden", "auto"])
     def test_strange_names(self, home: Path, name: str) -> None:
         with pytest.raises(ModelError, match="no model is called"):
             zoo.resolve(name)

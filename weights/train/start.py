@@ -89,6 +89,7 @@ def compressed(spec: RDNSpec, teacher: Network, lr: torch.Tensor) -> Tensors:
     with torch.inference_mode():
         head = F.conv2d(lr, t["encoder.head.0.weight"], t["encoder.head.0.bias"], padding=1)
         x = original = head
+        outputs = []
         for d, growth in enumerate(spec.growth):
             keep = (sum(growth) - 2 * width) // 2
             cuts = np.cumsum([0, *growth]).tolist()
@@ -124,11 +125,15 @@ def compressed(spec: RDNSpec, teacher: Network, lr: torch.Tensor) -> Tensors:
             weight, bias = _fit(dense, after - x, 1)
             _set(new, f"encoder.RDBs.{d}.LFF", weight, bias)
             x = x + F.conv2d(torch.cat(dense, 1), weight, bias)
+            outputs.append(x)
             original = after
             error = ((x - after).square().mean() / after.square().mean()).sqrt()
             print(f"start: block {d}: relative error {float(error):.4f}", flush=True)
+        # what all blocks together know about the teacher's last block, then what that says about its tail
+        weight, bias = _fit(outputs, original, 1)
+        new["encoder.GFF.0.weight"][:width], new["encoder.GFF.0.bias"][:width] = weight, bias
         tail = F.conv2d(original, *_layer(t, f"encoder.body.{len(source.blocks)}"), padding=1)
-        _set_tail(new, spec, *_fit([x], tail, 3))
+        _set_tail(new, spec, *_fit([F.conv2d(torch.cat(outputs, 1), weight, bias)], tail, 3))
     return new
 
 
