@@ -18,6 +18,8 @@ SMALL = {
     "shape.growth": "8",
     "shape.heads": "{ tiny = [32, 32] }",
     "start.method": "random",
+    "start.centre": "true",
+    "shape.encoder": "rdn",
     "teacher.weight": "0.0",
     "data.batch": "4",
     "data.patch": "20",

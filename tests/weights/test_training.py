@@ -38,7 +38,7 @@ def test_two_hundred_iterations_learn_something(train, tmp_path):
     assert network.spec.decoder.hidden == (32, 32)
 
 
-@pytest.mark.parametrize("config", ["rdn-liif-s.toml", "rdn-liif-s-jpeg.toml"])
+@pytest.mark.parametrize("config", ["rdn-liif-s.toml", "edsr-baseline-liif-jpeg.toml"])
 def test_a_stopped_run_goes_on_to_identical_state(train, tmp_path, config):
     assert train(config, tmp_path / "whole", 60).returncode == 0
     killed = train.start(config, tmp_path / "killed", 60)

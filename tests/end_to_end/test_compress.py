@@ -1,0 +1,100 @@
+"""`edge-liif compress` as a person meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torchao")
+
+from edge_liif.model.checkpoint import Network, load_network, random_network, save_network
+from edge_liif.model.edsr import EDSRSpec
+from edge_liif.model.liif import DecoderSpec
+from edge_liif.model.spec import ModelSpec
+from tests.conftest import tamed
+
+RECIPE = "version = 1\ncount = 4\nsize = 24\n"
+
+
+@pytest.fixture
+def model(here: Path) -> Network:
+    network = tamed(random_network(ModelSpec("toy", EDSRSpec(16, (48, 48)), DecoderSpec((48, 32))), seed=3))
+    save_network(network, here / "toy.safetensors")
+    (here / "recipe.toml").write_text(RECIPE)
+    return network
+
+
+def test_a_model_becomes_smaller_and_still_enlarges(command, cli, model, picture):
+    done = command(
+        *("compress", "toy.safetensors", "-o", "small.safetensors", "--recipe", "recipe.toml", "--json"),
+        *("--prune", "0.25", "--weight-bits", "8", "--activation-bits", "8"),
+    )
+    assert done.status == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["bytes"] == Path("small.safetensors").stat().st_size < facts["parent_bytes"] / 2
+    assert facts["multiply_adds"][1] <= 0.75 * facts["multiply_adds"][0]
+    assert facts["data_free"] is True
+    small = load_network(Path("small.safetensors"))
+    assert small.spec.parameters == facts["parameters"][1]
+    assert small.known_answer is not None
+    picture("a.png", 20, 16)
+    for precision in ("fp32", "int8"):
+        run = cli("run", "a.png", "--scale", "2", "--model", "small.safetensors", "--precision", precision, "--json",
+                  "-o", f"{precision}.png")  # fmt: skip
+        assert run.status == 0, run.stderr
+        report = run.objects[0]
+        assert (report["model"], report["precision"]) == ("small", precision)
+        assert report["engine"] == ("torch" if precision == "int8" else "openvino")
+
+
+def test_a_report_for_people(cli, model, picture):
+    picture("data/a.png", 60, 48)
+    picture("data/b.png", 48, 48)
+    done = cli("compress", "toy.safetensors", "-o", "small.safetensors", "--recipe", "recipe.toml",
+               "--weight-bits", "6", "--data", "data", "--quiet")  # fmt: skip
+    assert done.status == 0, done.stderr
+    text = done.stdout.decode()
+    for part in ("toy -> small.safetensors by lockstep", "multiply-adds", "data (2), bicubic", "data (2), small"):
+        assert part in text
+
+
+def test_real_pictures_are_called_what_they_are(cli, model, picture):
+    for i in range(2):
+        picture(f"data/{i}.png", 300, 300)
+    done = cli("compress", "toy.safetensors", "-o", "small.safetensors", "--calibrate-on", "data", "--weight-bits", "8")
+    assert done.status == 0, done.stderr
+    assert "calibrated on real pictures: not data-free" in done.stdout.decode()
+    assert load_network(Path("small.safetensors")).spec.compression.config["calibration"] == "given pictures"
+
+
+def test_a_small_model_is_not_made_smaller_twice(cli, refused, model):
+    call = ("--recipe", "recipe.toml", "--weight-bits", "8", "--quiet")
+    assert cli("compress", "toy.safetensors", "-o", "small.safetensors", *call).status == 0
+    assert "compressed already" in refused("compress", "small.safetensors", "-o", "smaller.safetensors", *call)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "status"),
+    [
+        (("--weight-bits", "8", "-o", "small.pth"), "must end in .safetensors", 2),
+        (("--weight-bits", "8", "-o", "toy.safetensors"), "exists; use --overwrite", 2),
+        (("--weight-bits", "8", "-o", "nowhere/small.safetensors"), "there is no folder nowhere", 2),
+        (("-o", "small.safetensors"), "nothing to do", 2),
+        (("--prune", "2", "-o", "small.safetensors"), "not a share", 2),
+        (("--weight-bits", "1", "-o", "small.safetensors"), "not 3 to 8", 2),
+        (("--activation-bits", "8", "-o", "small.safetensors"), "need both", 2),
+        (("--weight-bits", "8", "--method", "magic", "-o", "small.safetensors"), "not one of", 2),
+        (("--config", "no.toml", "-o", "small.safetensors"), "no.toml: can't be read", 2),
+        (("--weight-bits", "8", "--recipe", "no.toml", "-o", "small.safetensors"), "no.toml", 2),
+        (("--prune", "0.9", "--recipe", "recipe.toml", "-o", "small.safetensors"), "at most 0", 2),
+        (("--weight-bits", "8", "--data", "nowhere", "-o", "small.safetensors"), "nowhere: not a folder", 2),
+    ],
+)
+def test_bad_calls(refused, model, arguments, message, status):
+    assert message in refused("compress", "toy.safetensors", "--quiet", *arguments, status=status)
+
+
+def test_a_model_that_is_not_there(refused, here):
+    assert "no model is called" in refused("compress", "nobody", "-o", "small.safetensors", "--weight-bits", "8")
