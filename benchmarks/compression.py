@@ -3,7 +3,7 @@
     python benchmarks/compression.py edsr-baseline-liif --data Set14 --real train --points points.jsonl
 
 PSNR-Y to the originals and to the uncompressed network's own output. Networks with integer activations run in the int8
-simulation, the others in fp32. The last row of each setting is calibrated on real pictures and is marked so.
+simulation, the others in fp32. The last column is calibrated on real pictures and is marked so.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.methods import METHODS
 from edge_liif.compress.pipeline import compress
 from edge_liif.compress.real_pictures import crops
+from edge_liif.compress.recipe import Recipe
 from edge_liif.evaluate import BICUBIC, Dataset, environment_facts, find_datasets
 from edge_liif.evaluate.fidelity import Fidelity, measure_fidelity
 from edge_liif.model.checkpoint import Network, load_network
@@ -110,10 +111,18 @@ def point(
     }
 
 
-def key_of(network: Network, setting: Setting, method: str, arguments: argparse.Namespace) -> str:
-    """Everything that a point's numbers depend on; the code itself is the commit's business."""
+def key_of(
+    network: Network,
+    setting: Setting,
+    method: str,
+    pictures: NDArray[np.uint8] | None,
+    arguments: argparse.Namespace,
+) -> str:
+    """What a point's numbers depend on, the pictures by their names; the code itself is the commit's business."""
     data = [str(p) for folder in arguments.data for p in sorted(Path(folder).rglob("*"))]
+    calibration = hashlib.sha256(pictures.tobytes()).hexdigest() if method == REAL else Recipe().to_toml()
     what = [network.sha256, asdict(setting), method, arguments.scale, arguments.limit, arguments.multiple, data]
+    what.append(calibration)
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
@@ -162,13 +171,15 @@ def main() -> None:
     original = remembered(Upscaler(network, Settings(engine="openvino", precision="fp32")).enlarge_float)
     known = {}
     if arguments.points.exists():
-        known = {p["key"]: p for p in map(json.loads, arguments.points.read_text().splitlines())}
+        lines = arguments.points.read_text().splitlines(keepends=True)
+        # a last line without its end was being written when the run was stopped
+        known = {p["key"]: p for p in map(json.loads, (line for line in lines if line.endswith("\n")))}
     pictures = crops(arguments.real) if arguments.real else None
     methods = [*arguments.methods, *([REAL] if arguments.real else [])]
     points = []
     for setting in SETTINGS:
         for method in methods if setting.name in arguments.settings else []:
-            key = key_of(network, setting, method, arguments)
+            key = key_of(network, setting, method, pictures, arguments)
             if key not in known:
                 known[key] = {"key": key, **point(network, original, setting, method, pictures, datasets, arguments)}
                 with arguments.points.open("a") as file:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import logging
+import math
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,9 +50,19 @@ def compress(
         raise UsageError(f"{output}: exists; use --overwrite or another name")
     if not output.parent.is_dir():
         raise UsageError(f"{output}: there is no folder {output.parent}")
+    # what torchao and torch think of each other at import is nobody's business here
+    for logger in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+    try:
+        import torch  # noqa: F401
+        import torchao  # noqa: F401
+    except ImportError as error:
+        raise EngineError("compressing needs torch and torchao: pip install 'edge-liif[torch]'") from error
     from ..compress.config import CompressConfig
 
     if config is not None:
+        if prune or weight_bits or activation_bits or method != "lockstep" or seed:
+            raise UsageError("--config holds all settings; give it or the options, not both")
         settings = CompressConfig.from_toml(config)
     else:
         settings = CompressConfig(method, prune, weight_bits, activation_bits, scale, multiple, equalise, seed=seed)
@@ -59,11 +71,8 @@ def compress(
         from ..evaluate import find_datasets
 
         datasets = find_datasets(data)
-    try:
-        import torch  # noqa: F401
-        import torchao  # noqa: F401
-    except ImportError as error:
-        raise EngineError("compressing needs torch and torchao: pip install 'edge-liif[torch]'") from error
+        if settings.scale <= 1:
+            raise UsageError(f"quality is measured at scales above 1, not at {settings.scale:g}; leave out --data")
 
     from ..compress.pipeline import compress as run
     from ..model.checkpoint import load_network, save_network
@@ -72,9 +81,10 @@ def compress(
 
     resolved = resolve(model)
     network = load_network(resolved.path, resolved.sha256_expected)
-    pictures = _calibration(calibrate_on, recipe)
+    parent_bytes = resolved.path.stat().st_size
+    pictures, source = _calibration(calibrate_on, recipe)
     with progress_bar(f"compressing {network.spec.name}", not quiet) as bar:
-        result, report = run(network, settings, pictures, None if bar is None else lambda d, t, _: bar(d, t))
+        result, report = run(network, settings, pictures, source, None if bar is None else lambda d, t, _: bar(d, t))
     spec = replace(result.spec, name=output.stem, source=f"compressed from {network.spec.name}")
     result = with_known_answer(replace(result, spec=spec))
     save_network(result, output)
@@ -85,36 +95,38 @@ def compress(
         "config": settings.to_dict(),
         "data_free": not calibrate_on,
         "bytes": output.stat().st_size,
-        "parent_bytes": resolved.path.stat().st_size,
+        "parent_bytes": parent_bytes,
         **report.to_dict(),
     }
-    if datasets:
-        facts["measured"] = _measured(network, output, settings, datasets, limit, quiet)
-    with standard_output():
-        print(json.dumps(facts) if json_output else "\n".join(_lines(facts)))
+    try:
+        if datasets:
+            facts["measured"] = _measured(network, output, settings, datasets, limit, quiet)
+    finally:
+        # the model is made, whatever is wrong with a picture to measure on
+        with standard_output():
+            print(json.dumps(facts, allow_nan=False) if json_output else "\n".join(_lines(facts)))
     if not json_output:
         say(f"use it with: edge-liif run --model {output} ...")
 
 
-def _calibration(folders: list[Path] | None, recipe: Path | None) -> Any:
-    """Pictures for the statistics: None for the package's own recipe."""
+def _calibration(folders: list[Path] | None, recipe: Path | None) -> tuple[Any, Any]:
+    """Pictures for the statistics, and what the file says about them; None and nothing for the own recipe."""
     if folders and recipe:
         raise UsageError("--recipe and --calibrate-on both say what to calibrate on; give one of them")
     if recipe is not None:
         from ..compress.recipe import read_recipe
         from ..compress.synthetic import synthesize
 
-        return synthesize(read_recipe(recipe))
+        asked = read_recipe(recipe)
+        return synthesize(asked), {"recipe": asdict(asked)}
     if folders:
         from ..compress.real_pictures import crops
 
-        return crops(folders)
-    return None
+        return crops(folders), "real pictures"
+    return None, None
 
 
 def _measured(network: Any, output: Path, settings: Any, datasets: Any, limit: int | None, quiet: bool) -> list[dict]:
-    from dataclasses import asdict
-
     from ..evaluate.fidelity import measure_fidelity
     from ..model.checkpoint import load_network
     from ..options import Settings
@@ -126,13 +138,14 @@ def _measured(network: Any, output: Path, settings: Any, datasets: Any, limit: i
     with progress_bar("measuring", not quiet) as bar:
         rows = measure_fidelity(
             (network.spec.name, original.enlarge_float),
-            {output.stem: small.enlarge_float},
+            {f"{output.stem} (compressed)": small.enlarge_float},
             datasets,
             settings.scale,
             limit=limit,
             progress=bar,
         )
-    return [asdict(row) for row in rows]
+    # JSON has no infinity: the reference's distance from itself
+    return [{**asdict(r), "fidelity": r.fidelity if math.isfinite(r.fidelity) else "inf"} for r in rows]
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
@@ -151,8 +164,9 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     worst = sorted(facts["error"].items(), key=lambda item: -item[1])[:3]
     lines.append("  largest error  " + ", ".join(f"{name} {error:.1e}" for name, error in worst) + " of its variance")
     for row in facts.get("measured", []):
+        distance = row["fidelity"] if row["fidelity"] == "inf" else f"{row['fidelity']:.2f}"
         lines.append(
             f"  {row['dataset']} ({row['n']}), {row['method']}: {row['psnr_y']:.2f} dB to the originals, "
-            f"{row['fidelity']:.2f} dB to the original network"
+            f"{distance} dB to the original network"
         )
     return lines

@@ -40,12 +40,15 @@ class CompressConfig:
         from .methods import METHODS
 
         rules = [
-            (self.version == VERSION, f"version {self.version!r} is not {VERSION}"),
-            (self.method in METHODS, f"method {self.method!r} is not one of {', '.join(METHODS)}"),
-            (_number(self.prune) and 0 <= self.prune <= 0.9, f"prune {self.prune!r} is not a share from 0 to 0.9"),
-            (self.weight_bits in (None, *WEIGHT_BITS), f"weight_bits {self.weight_bits!r} is not 3 to 8"),
+            (type(self.version) is int and self.version == VERSION, f"version {self.version!r} is not {VERSION}"),
             (
-                self.activation_bits in (None, *ACTIVATION_BITS),
+                isinstance(self.method, str) and self.method in METHODS,
+                f"method {self.method!r} is not one of {', '.join(METHODS)}",
+            ),
+            (_number(self.prune) and 0 <= self.prune <= 0.9, f"prune {self.prune!r} is not a share from 0 to 0.9"),
+            (_bits(self.weight_bits, WEIGHT_BITS), f"weight_bits {self.weight_bits!r} is not 3 to 8"),
+            (
+                _bits(self.activation_bits, ACTIVATION_BITS),
                 f"activation_bits {self.activation_bits!r} is not 6 to 8",
             ),
             (
@@ -58,7 +61,7 @@ class CompressConfig:
             (_number(self.margin) and 0.5 <= self.margin <= 4, f"margin {self.margin!r} is not from 0.5 to 4"),
             (type(self.per_channel) is bool, f"per_channel {self.per_channel!r} is not true or false"),
             (type(self.queries) is int and 64 <= self.queries <= 100_000, "queries is not from 64 to 100000"),
-            (type(self.seed) is int and self.seed >= 0, f"seed {self.seed!r} is not a whole number from 0"),
+            (type(self.seed) is int and 0 <= self.seed < 1 << 63, f"seed {self.seed!r} is not a whole number from 0"),
         ]
         for kept, message in rules:
             if not kept:
@@ -89,8 +92,12 @@ class CompressConfig:
             return CompressConfig.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise UsageError(f"{path}: can't be read: {error.strerror or error}") from error
-        except (ValueError, UsageError) as error:
+        except (ValueError, UsageError, RecursionError) as error:
             raise UsageError(f"{path}: {error}") from error
+
+
+def _bits(value: object, allowed: tuple[int, ...]) -> bool:
+    return value is None or (type(value) is int and value in allowed)
 
 
 def _number(value: object) -> bool:

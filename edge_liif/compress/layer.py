@@ -15,12 +15,13 @@ from .least_squares import Moments
 @dataclass(frozen=True)
 class Source:
     """A group of channels that a layer reads. first: number of its first channel in the layer's original input; kept:
-    which of the group stay; original (G, D + 1) and compressed (K, D + 1): its producer's filters, biases appended."""
+    which of the group stay; original (G, D + 1): its producer's filters, biases appended; rounded (K, D + 1): those
+    that stay, with the errors that rounding made (but not the repairs: they change the filter, not the channel)."""
 
     first: int
     kept: list[int]
     original: torch.Tensor
-    compressed: torch.Tensor
+    rounded: torch.Tensor
 
 
 @dataclass(frozen=True)

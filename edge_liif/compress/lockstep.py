@@ -27,7 +27,7 @@ from .structure import channel_groups
 
 # Samples of a layer's input that its statistics are made from, at least, and per column of its weight.
 FEWEST_SAMPLES, SAMPLES_PER_COLUMN = 20_000, 12
-# Bits of the last MLP layer are never fewer than this.
+# Bits of the last convolution and of the last MLP layer are never fewer than this.
 OUTER_BITS = 8
 
 
@@ -87,10 +87,12 @@ class Lockstep:
         self.weights: dict[str, WeightQuantization] = {}
         self.activations: dict[str, ActivationQuantization] = {}
         self.errors: dict[str, float] = {}
+        self._rounding: dict[str, torch.Tensor] = {}
         self._names = layer_names(network.spec.decoder)
         # The first convolution stays in float: an 8-bit picture in -1..1 is odd multiples of 1 / 255, which no signed
         # 8-bit grid holds, and it is the smallest layer of all.
-        self._first = next(iter(network.spec.tensor_shapes)).rsplit(".", 1)[0]
+        encoder = [name.rsplit(".", 1)[0] for name in network.spec.tensor_shapes if name.startswith("encoder.")]
+        self._first, self._outer = encoder[0], {encoder[-1], self._names[-1]}
 
     def run(self, lr: torch.Tensor, queries: Queries) -> None:
         """Compress the whole network on LR pictures (n, 3, h, w) in -1..1."""
@@ -210,9 +212,10 @@ class Lockstep:
             producer = group.producer
             kept = list(self.kept.get(producer, range(group.width)))
             original = self._filters(self._source, producer)
-            compressed = torch.zeros(len(kept), original.shape[1])
-            compressed[:, self._columns_of(producer)] = self._filters(self.tensors, producer)
-            sources.append(Source(first, kept, original, compressed))
+            rounded = original[kept].clone()
+            if producer in self._rounding:
+                rounded[:, self._columns_of(producer)[:-1]] += self._rounding[producer]
+            sources.append(Source(first, kept, original, rounded))
         return sources
 
     @staticmethod
@@ -238,13 +241,15 @@ class Lockstep:
             self.progress(layer.name)
         weight, bias = REPAIRS[self.method.repair](layer)
         if self.bits.weights is not None and layer.name != self._first:
-            weight, bias = self._rounded(layer, weight, bias)
+            exact = weight
+            weight, bias = self._rounded(layer, weight.clone(), bias)
+            self._rounding[layer.name] = weight - exact
         self.tensors[f"{layer.name}.bias"] = bias
         return weight
 
     def _rounded(self, layer: Layer, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         assert self.bits.weights is not None
-        bits = max(self.bits.weights, OUTER_BITS) if layer.name == self._names[-1] else self.bits.weights
+        bits = max(self.bits.weights, OUTER_BITS) if layer.name in self._outer else self.bits.weights
         fixed = weight.shape[1] - layer.free
         covariance = None
         if self.method.gptq or self.method.weighted_scale:
@@ -291,8 +296,15 @@ class Lockstep:
             piece = x.compressed[:, start : start + len(part.kept)]
             start += len(part.kept)
             if part.name not in self.activations:
+                # what is read together differs by powers of two only, so that one integer kernel can read it all
+                known = [self.activations[p.name].scale for p in x.parts if p.name in self.activations]
                 self.activations[part.name] = activation_quantization(
-                    piece, self.bits.activations, part.signed, self.bits.margin, self.bits.per_channel
+                    piece,
+                    self.bits.activations,
+                    part.signed,
+                    self.bits.margin,
+                    self.bits.per_channel,
+                    known[0] if known else None,
                 )
             pieces.append(quantized(piece, self.activations[part.name]))
         return torch.cat(pieces, 1)
@@ -311,4 +323,4 @@ class Lockstep:
         """Every how manieth row and column is enough for the statistics of a layer."""
         wanted = max(FEWEST_SAMPLES, SAMPLES_PER_COLUMN * read.shape[1] * kernel * kernel)
         there = len(read) * read.shape[2] * read.shape[3]
-        return max(1, int((there / wanted) ** 0.5))
+        return max(1, round((there / wanted) ** 0.5))

@@ -43,27 +43,28 @@ def _nothing(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _stand_in(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """L0: alpha = (M^T M + l I)^-1 M^T w_j over the producers' filters with their biases appended; W' = W_K + W_D
-    alpha.
+    """L0: other filters of the producer, biases appended, stand in for a damaged one; the stand-in goes into the
+    readers.
 
-    M holds what is left of the producer, already quantized where it is, so that pruned channels (D) and quantized ones
-    are repaired by one formula. Channels that no group covers (residual stream, coordinates) have no filters to
-    compare.
+    A pruned channel j: alpha = (M^T M + l I)^-1 M^T w_j over the filters M that are left, W'_K = W_K + W_P alpha. A
+    channel that was only rounded: the scalar form, s_j = <w_j, w^_j> / |w^_j|^2 on its own column. Inputs that no group
+    covers (residual stream, coordinates) have no filters to compare.
     """
     taps = layer.taps
     weight = layer.weight[:, layer.left].double().clone()
     position = {int(c): i for i, c in enumerate(layer.left.tolist())}
     for source in layer.sources:
-        original, reduced = source.original.double(), source.compressed.double()
-        if original.shape == reduced.shape and torch.equal(original, reduced):
-            continue
-        gram = reduced @ reduced.T
+        original, rounded = source.original.double(), source.rounded.double()
+        kept = source.kept
+        gone = sorted(set(range(len(original))) - set(kept))
+        own = (original[kept] * rounded).sum(1) / rounded.square().sum(1).clamp_min(1e-12)
+        gram = rounded @ rounded.T
         level = RIDGE * gram.diagonal().mean()
-        alpha = torch.linalg.solve(gram + level * torch.eye(len(gram), dtype=gram.dtype), reduced @ original.T)
+        alpha = torch.linalg.solve(gram + level * torch.eye(len(gram), dtype=gram.dtype), rounded @ original[gone].T)
         for tap in range(taps):
-            columns = [(source.first + c) * taps + tap for c in range(len(original))]
-            kept = [position[(source.first + c) * taps + tap] for c in source.kept]
-            weight[:, kept] = layer.weight[:, columns].double() @ alpha.T
+            columns = [position[(source.first + c) * taps + tap] for c in kept]
+            lost = [(source.first + c) * taps + tap for c in gone]
+            weight[:, columns] = weight[:, columns] * own + layer.weight[:, lost].double() @ alpha.T
     return weight.float(), layer.bias
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError, UsageError
 from ..model.checkpoint import Network
+from ..model.liif import float_columns
 from ..model.quantization import Compression
 from . import prune, scores
 from .config import CompressConfig
@@ -52,23 +53,24 @@ def compress(
     network: Network,
     config: CompressConfig,
     pictures: NDArray[np.uint8] | None = None,
+    source: Any = "given pictures",
     progress: Progress | None = None,
 ) -> tuple[Network, CompressReport]:
     """A smaller network with the same inputs and outputs.
 
     pictures: uint8 (n, h, w, 3) to measure statistics on; None makes synthetic ones (`calibration/default.toml`), which
-    is what data-free means: never real ones. progress(done, total, layer). Deterministic for a configuration, a network
+    is what data-free means: never real ones. source: what the
+    file says about the pictures. progress(done, total, layer). Deterministic for a configuration, a network
     and versions. Raises UsageError for an impossible configuration, ModelError for a network that is compressed
     already.
     """
     if network.spec.compression is not None:
         raise ModelError(f"model {network.spec.name} is compressed already; compress the one it was made from")
-    source = "given pictures"
     if pictures is None:
         from .recipe import Recipe
         from .synthetic import synthesize
 
-        pictures, source = synthesize(Recipe()), "synthetic"
+        pictures, source = synthesize(Recipe()), {"recipe": asdict(Recipe())}
     if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
         raise UsageError(f"calibration pictures must be uint8 (n, h, w, 3), not {pictures.dtype} {pictures.shape}")
     method = METHODS[config.method]
@@ -113,7 +115,7 @@ def compress(
         weights=run.weights,
         activations=run.activations,
     )
-    result = Network(replace(spec, compression=compression, parent_sha256=identity(original)), tensors)
+    result = Network(replace(spec, compression=compression, parent_sha256=identity(original), halo=None), tensors)
     return result, _report(original, result, config, run, kept, seconds)
 
 
@@ -139,6 +141,12 @@ def _orders(
     return scores.by_weights(network, score)
 
 
+def _bits(name: str, tensor: NDArray[np.float32], bits: int) -> int:
+    """Bits of a quantized weight in its file: levels, a scale per row, columns that stay float."""
+    loose = len(tensor) * float_columns(name)
+    return (tensor.size - loose) * bits + 32 * (len(tensor) + loose)
+
+
 def _report(
     original: Network,
     result: Network,
@@ -148,7 +156,7 @@ def _report(
     seconds: dict[str, float],
 ) -> CompressReport:
     stored = sum(
-        t.size * run.weights[name].bits + 32 * len(t) if name in run.weights else t.size * 32
+        _bits(name, t, run.weights[name].bits) if name in run.weights else t.size * 32
         for name, t in result.tensors.items()
     )
     widths = {p: (len(original.tensors[f"{p}.weight"]), len(channels)) for p, channels in kept.items()}

@@ -5,6 +5,8 @@ Weights are symmetric per output channel in -(2^(b-1) - 1) .. 2^(b-1) - 1; zero 
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from ..model.quantization import LOWEST_EXPONENT, ActivationQuantization
@@ -93,12 +95,18 @@ def gptq(weight: torch.Tensor, covariance: torch.Tensor, scale: torch.Tensor, bi
 
 
 def activation_quantization(
-    values: torch.Tensor, bits: int, signed: bool, margin: float = 1.0, per_channel: bool = True
+    values: torch.Tensor,
+    bits: int,
+    signed: bool,
+    margin: float = 1.0,
+    per_channel: bool = True,
+    base: float | None = None,
 ) -> ActivationQuantization:
     """A quantizer for values (n, C, ...): one scale, and a power of two per channel if `per_channel`.
 
     Each channel's range is the shrunk one with the least squared error over `values`, times `margin`. The common scale
-    is that of the widest channel; the exponents are the largest that still hold each channel's range.
+    is that of the widest channel or, if `base` is given, base times a power of two; the exponents are the smallest that
+    still hold each channel's range.
     """
     flat = values.transpose(0, 1).reshape(values.shape[1], -1).float()
     if flat.shape[1] > MOST_SAMPLES:
@@ -117,6 +125,8 @@ def activation_quantization(
         least[better], best[better] = error[better], scale[better]
     best = torch.minimum(best * margin, full * max(margin, 1.0))
     common = float(best.max())
+    if base is not None:
+        common = base * 2.0 ** math.ceil(math.log2(common / base) - 1e-6)
     if not per_channel:
         return ActivationQuantization(common, bits, signed)
     exponents = (best / common).log2().ceil().clamp(LOWEST_EXPONENT, 0).int()

@@ -16,6 +16,7 @@ import torch
 from ..errors import EngineError
 from ..model.checkpoint import Network
 from ..model.quantization import ActivationQuantization
+from .base import MemoryFacts
 from .torch import TorchEngine, TorchLayers
 
 PICTURE = "lr"
@@ -39,6 +40,13 @@ def quantized(x: torch.Tensor, quantization: ActivationQuantization, axis: int =
     return torch.fake_quantize_per_channel_affine(x, scale, torch.zeros(len(scale)), axis % x.ndim, low, high)
 
 
+def quantizer(activations: Mapping[str, ActivationQuantization], name: str) -> ActivationQuantization:
+    """The quantizer of a value. Raises EngineError if the model has none."""
+    if name not in activations:
+        raise EngineError(f"the compressed model has no quantizer for {name}; compress it again")
+    return activations[name]
+
+
 class SimulatedLayers(TorchLayers):
     """`model.layers.Layers` over `Named` values, each convolution reading through quantizers."""
 
@@ -52,9 +60,7 @@ class SimulatedLayers(TorchLayers):
             return x.tensor
         pieces = []
         for piece, (name, _) in zip(x.tensor.split([n for _, n in x.parts], 1), x.parts, strict=True):
-            if name not in self._activations:
-                raise EngineError(f"the compressed model has no quantizer for {name}; compress it again")
-            pieces.append(quantized(piece, self._activations[name]))
+            pieces.append(quantized(piece, quantizer(self._activations, name)))
         return torch.cat(pieces, 1)
 
     def conv(self, x: Named, name: str) -> Named:  # type: ignore[override]
@@ -91,4 +97,10 @@ class SimulatedEngine(TorchEngine):
         return self._layers.read(self._spec.encoder_module.forward(self._layers, self._spec.encoder, named))
 
     def _after_relu(self, x: torch.Tensor, layer: int) -> torch.Tensor:
-        return quantized(x, self._activations[f"imnet.layers.{2 * layer}.relu"], -1)
+        return quantized(x, quantizer(self._activations, f"imnet.layers.{2 * layer}.relu"), -1)
+
+    @property
+    def memory(self) -> MemoryFacts:
+        # quantized copies of what is read, and the masks that torch makes with them
+        facts = super().memory
+        return MemoryFacts(facts.base, 2 * facts.lr_pixel, 2 * facts.evaluation, facts.column)

@@ -16,7 +16,8 @@ from ..model.liif import first_layer, layer_names
 from .base import Engine, MemoryFacts, TileShape
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
-_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8}
+# "int8" is the simulation of simulated.py, whose numbers are float32
+_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8, "int8": 4}
 
 
 class TorchLayers:

@@ -38,11 +38,13 @@ def measure_fidelity(
     """Enlarge every picture's LR by the reference, by every method and by bicubic; protocol as `evaluate`.
 
     reference: its name and its function. Rows by data set, bicubic first, then the reference.
-    Raises UsageError for an empty request, ImageError if a picture can't be used.
+    Raises UsageError for an empty request or a name used twice, ImageError if a picture can't be used.
     """
     if not datasets:
         raise UsageError("Nothing to measure: give at least one data set.")
     name, original = reference
+    if taken := {name, BICUBIC} & methods.keys():
+        raise UsageError(f"The name {min(taken)!r} is the reference's or the baseline's; give the method another.")
     others = {BICUBIC: enlarge_bicubic, name: original, **methods}
     total = len(others) * sum(len(d.paths[:limit]) for d in datasets)
     done = 0

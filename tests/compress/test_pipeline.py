@@ -223,4 +223,46 @@ def test_synthetic_pictures_are_the_default(monkeypatch):
     net = network("edsr")
     small, _ = compress(replace(net, sha256=None), CompressConfig(weight_bits=8, queries=128))
     assert len(made) == 1
-    assert small.spec.compression.config["calibration"] == "synthetic"
+    assert small.spec.compression.config["calibration"]["recipe"]["seed"] == 0
+
+
+def test_filters_stand_in_for_a_pruned_copy(pictures):
+    """UDFC's half for pruning: a channel that another repeats is replaced by it, exactly, and nothing else moves."""
+    from edge_liif.compress.lockstep import Bits, Lockstep
+    from edge_liif.compress.queries import random_queries
+
+    net = network("edsr")
+    tensors = {name: tensor.copy() for name, tensor in net.tensors.items()}
+    for part in ("weight", "bias"):
+        tensors[f"encoder.body.0.body.0.{part}"][7] = tensors[f"encoder.body.0.body.0.{part}"][3]
+    copied = Network(net.spec, tensors)
+    kept = {"encoder.body.0.body.0": [c for c in range(48) if c != 7]}
+    lr = torch.from_numpy(pictures[:1].transpose(0, 3, 1, 2).astype(np.float32)) / 127.5 - 1
+    run = Lockstep(copied, kept, METHODS["udfc"], Bits(None, None))
+    run.run(lr, random_queries(1, 32, 32, 64, 3.0, 0))
+    reader = torch.from_numpy(tensors["encoder.body.0.body.2.weight"])
+    expected = reader[:, kept["encoder.body.0.body.0"]].clone()
+    expected[:, 3] += reader[:, 7]
+    assert torch.allclose(run.tensors["encoder.body.0.body.2.weight"], expected, atol=2e-3)
+    untouched = run.tensors["encoder.body.1.body.2.weight"]
+    assert torch.equal(untouched, torch.from_numpy(tensors["encoder.body.1.body.2.weight"]))
+
+
+@pytest.mark.parametrize("kind", ["rdn", "edsr"])
+def test_equalised_is_the_same_function(kind, pictures):
+    from edge_liif.compress.equalise import equalised
+
+    net = network(kind)
+    even = equalised(net)
+    assert not np.array_equal(even.tensors["imnet.layers.2.weight"], net.tensors["imnet.layers.2.weight"])
+    assert np.allclose(enlarged(even, pictures[0]), enlarged(net, pictures[0]), atol=1e-5)
+
+
+def test_what_is_read_together_differs_by_powers_of_two(pictures):
+    small, _ = compress(network("rdn"), CompressConfig(weight_bits=8, activation_bits=8, queries=128), pictures)
+    quantizers = small.spec.compression.activations
+    for block in range(2):
+        first = quantizers["encoder.SFENet2" if block == 0 else "encoder.RDBs.0.LFF.sum"].scale
+        for c in range(2):
+            ratio = np.log2(quantizers[f"encoder.RDBs.{block}.convs.{c}.conv.0.relu"].scale / first)
+            assert abs(ratio - round(ratio)) < 1e-6

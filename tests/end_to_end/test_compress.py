@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torchao")
 
 from edge_liif.model.checkpoint import Network, load_network, random_network, save_network
+from edge_liif.model.convert import with_known_answer
 from edge_liif.model.edsr import EDSRSpec
 from edge_liif.model.liif import DecoderSpec
 from edge_liif.model.spec import ModelSpec
@@ -21,22 +22,29 @@ RECIPE = "version = 1\ncount = 4\nsize = 24\n"
 @pytest.fixture
 def model(here: Path) -> Network:
     network = tamed(random_network(ModelSpec("toy", EDSRSpec(16, (48, 48)), DecoderSpec((48, 32))), seed=3))
+    network = with_known_answer(network)
     save_network(network, here / "toy.safetensors")
     (here / "recipe.toml").write_text(RECIPE)
     return network
 
 
 def test_a_model_becomes_smaller_and_still_enlarges(command, cli, model, picture):
+    picture("data/a.png", 60, 48)
     done = command(
         *("compress", "toy.safetensors", "-o", "small.safetensors", "--recipe", "recipe.toml", "--json"),
-        *("--prune", "0.25", "--weight-bits", "8", "--activation-bits", "8"),
+        *("--prune", "0.25", "--weight-bits", "8", "--activation-bits", "8", "--data", "data"),
     )
     assert done.status == 0, done.stderr
+    assert done.stderr == ""
     facts = json.loads(done.stdout)
     assert facts["bytes"] == Path("small.safetensors").stat().st_size < facts["parent_bytes"] / 2
     assert facts["multiply_adds"][1] <= 0.75 * facts["multiply_adds"][0]
     assert facts["data_free"] is True
+    assert "NaN" not in done.stdout.decode() and "Infinity" not in done.stdout.decode()
+    assert [row["fidelity"] for row in facts["measured"] if row["method"] == "toy"] == ["inf"]
     small = load_network(Path("small.safetensors"))
+    assert small.spec.compression.config["calibration"]["recipe"]["count"] == 4
+    assert small.spec.halo is None  # nobody has measured it
     assert small.spec.parameters == facts["parameters"][1]
     assert small.known_answer is not None
     picture("a.png", 20, 16)
@@ -56,7 +64,12 @@ def test_a_report_for_people(cli, model, picture):
                "--weight-bits", "6", "--data", "data", "--quiet")  # fmt: skip
     assert done.status == 0, done.stderr
     text = done.stdout.decode()
-    for part in ("toy -> small.safetensors by lockstep", "multiply-adds", "data (2), bicubic", "data (2), small"):
+    for part in (
+        "toy -> small.safetensors by lockstep",
+        "multiply-adds",
+        "data (2), bicubic",
+        "data (2), small (compressed)",
+    ):
         assert part in text
 
 
@@ -66,7 +79,7 @@ def test_real_pictures_are_called_what_they_are(cli, model, picture):
     done = cli("compress", "toy.safetensors", "-o", "small.safetensors", "--calibrate-on", "data", "--weight-bits", "8")
     assert done.status == 0, done.stderr
     assert "calibrated on real pictures: not data-free" in done.stdout.decode()
-    assert load_network(Path("small.safetensors")).spec.compression.config["calibration"] == "given pictures"
+    assert load_network(Path("small.safetensors")).spec.compression.config["calibration"] == "real pictures"
 
 
 def test_a_small_model_is_not_made_smaller_twice(cli, refused, model):
@@ -90,6 +103,8 @@ def test_a_small_model_is_not_made_smaller_twice(cli, refused, model):
         (("--weight-bits", "8", "--recipe", "no.toml", "-o", "small.safetensors"), "no.toml", 2),
         (("--prune", "0.9", "--recipe", "recipe.toml", "-o", "small.safetensors"), "at most 0", 2),
         (("--weight-bits", "8", "--data", "nowhere", "-o", "small.safetensors"), "nowhere: not a folder", 2),
+        (("--weight-bits", "8", "--seed", "100000000000000000000", "-o", "small.safetensors"), "not a whole number", 2),
+        (("--weight-bits", "8", "--config", "c.toml", "-o", "small.safetensors"), "not both", 2),
     ],
 )
 def test_bad_calls(refused, model, arguments, message, status):

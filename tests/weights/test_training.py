@@ -70,7 +70,7 @@ def test_another_configuration_does_not_continue_a_run(train, tmp_path):
     [
         ({"schedule__rats": "1"}, "[schedule] has no key 'rats'"),
         ({"shedule__rate": "1"}, "there is no table [shedule]"),
-        ({"start__method": "magic"}, "is not random, weights, exact or compressed"),
+        ({"start__method": "magic"}, "it is not random, weights, exact or compressed"),
         ({"data__patch": "4000"}, "no picture of at least 16000 pixels"),
     ],
 )

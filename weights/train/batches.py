@@ -6,6 +6,7 @@ queries are batched operations. Batch number n depends on the seed and n alone, 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -138,16 +139,15 @@ def _gradient_energy(crop: torch.Tensor) -> float:
     return float((x[::3, 1:] - x[::3, :-1]).abs().mean() + (x[1:, ::3] - x[:-1, ::3]).abs().mean())
 
 
-def in_advance(batches: Batches, start: int, stop: int) -> Iterator[Batch]:
-    """Batches start..stop-1; on a GPU the next ones are made by a thread while the last is learnt from."""
+def in_advance(batches: Batches, start: int) -> Iterator[Batch]:
+    """Batches from number `start` on, without end; on a GPU the next ones are made by threads while one is learnt
+    from."""
     if batches.device.type == "cpu":
-        for number in range(start, stop):
+        for number in itertools.count(start):
             yield batches[number]
-        return
     with ThreadPoolExecutor(3) as pool:
-        waiting = [pool.submit(batches.__getitem__, n) for n in range(start, min(start + 3, stop))]
-        for number in range(start, stop):
+        waiting = [pool.submit(batches.__getitem__, start + n) for n in range(3)]
+        for number in itertools.count(start + 3):
             batch = waiting.pop(0).result()
-            if number + 3 < stop:
-                waiting.append(pool.submit(batches.__getitem__, number + 3))
+            waiting.append(pool.submit(batches.__getitem__, number))
             yield batch

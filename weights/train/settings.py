@@ -24,7 +24,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Start:
-    """method: "random", "weights" (model: every head continues the model of its own name, else of `model`),
+    """method: "random", "weights" (model: a name or file; {head} in it is each head's name),
     "exact" or "compressed" (the RDN begins as the EDSR `model`; see start.py). pictures: LR patches for
     "compressed". centre:
     convolutions read their inputs less the means on the first batch (same function, steadier steps)."""

@@ -3,8 +3,9 @@
     python weights/train/train.py weights/train/rdn-liif-s.toml --data PHOTOGRAPHS --out RUN
 
 Stopped in any way, the same command goes on where the last checkpoint was, to the same numbers as if it had never
-stopped. In RUN: checkpoint.pt (weights, average, optimizer), log.jsonl, curve.png, and NAME.pth per head (the average,
-in the LIIF authors' layout, for `edge-liif models import`). `--set schedule.iterations=200` overrides a setting.
+stopped. In RUN: checkpoint.pt (weights, average, optimizer), log.jsonl (curve.py draws it), and NAME.pth per head (the
+average, in the LIIF authors' layout, for `edge-liif models import`). `--set schedule.iterations=200` overrides a
+setting.
 """
 
 from __future__ import annotations
@@ -51,21 +52,32 @@ def first_networks(config: Config, batches: Batches) -> list[Network]:
         return [random_network(spec, begin.seed) for spec in specs.values()]
     if begin.method == "weights":
         return [replace(load(begin.model.replace("{head}", name)), spec=spec) for name, spec in specs.items()]
+    try:
+        return _closed_form(config, encoder, list(specs.values()), batches)
+    except ValueError as error:
+        raise SystemExit(f"train: start.method {begin.method!r}: {error}") from error
+
+
+def _closed_form(
+    config: Config, encoder: RDNSpec | EDSRSpec, specs: list[ModelSpec], batches: Batches
+) -> list[Network]:
+    """Networks that begin as a compressed or exact form of another. Raises ValueError where shapes don't allow it."""
+    begin = config.start
+    if begin.method not in ("exact", "compressed") or not isinstance(encoder, RDNSpec):
+        raise ValueError("it is not random, weights, exact or compressed, or the encoder is no RDN")
     source = load(begin.model)
     lr = torch.cat([batches[START_BATCH + n].clean for n in range(-(-begin.pictures // config.data.batch))]).cpu()
     lr = lr[: begin.pictures] / 127.5 - 1
-    assert isinstance(encoder, RDNSpec)
-    if begin.method == "exact":
-        tensors = start.exact(encoder, source, begin.seed)
-    elif begin.method == "compressed":
-        tensors = start.compressed(encoder, source, lr)
-    else:
-        raise SystemExit(f"train: start.method {begin.method!r} is not random, weights, exact or compressed")
+    tensors = (
+        start.exact(encoder, source, begin.seed) if begin.method == "exact" else start.compressed(encoder, source, lr)
+    )
     inputs = start.mlp_inputs(source, lr, 600)
     networks = []
-    for spec in specs.values():
+    for spec in specs:
         decoder = {k: torch.from_numpy(v) for k, v in source.tensors.items() if k.startswith("imnet.")}
         if spec.decoder != source.spec.decoder:
+            if len(spec.decoder.hidden) != len(source.spec.decoder.hidden):
+                raise ValueError("the decoder must have as many hidden layers as the one it starts from")
             decoder = start.narrower_decoder(source, spec.decoder.hidden, inputs)
         networks.append(Network(spec, {k: v.numpy() for k, v in {**tensors, **decoder}.items()}))
     return networks
@@ -123,13 +135,18 @@ class Run:
         report, schedule = self.config.report, self.config.schedule
         losses: list[torch.Tensor] = []
         began = time.perf_counter() - self.seconds
-        begin = self.step
-        for batch in in_advance(self.batches, self.step, self.iterations):
-            losses.append(self._learn(batch))
+        timed = (self.step, time.perf_counter())
+        batches = in_advance(self.batches, self.step)
+        while self.step < self.iterations:
+            losses.append(self._learn(next(batches)))
             self.step += 1
             self.seconds = time.perf_counter() - began
-            if schedule.minutes and begin == 0 and self.step == schedule.warmup:
-                self.iterations = max(self.step, int(schedule.minutes * 60 * self.step / self.seconds))
+            if schedule.minutes and self.step == schedule.warmup // 2:
+                timed = (self.step, self._now())  # what came before may have been compilation
+            if schedule.minutes and self.step == schedule.warmup:
+                speed = (self.step - timed[0]) / (self._now() - timed[1])
+                left = max(0.0, 60 * schedule.minutes - self.seconds)
+                self.iterations = self.step + max(1, int(speed * left))
                 self.log({"iterations": self.iterations})
             last = self.step >= self.iterations
             if self.step % report.log == 0 or last:
@@ -144,9 +161,13 @@ class Run:
                 self.validate(folders)
             if self.step % report.checkpoint == 0 or last:
                 self.save()
-            if self.step >= self.iterations:
-                break
         self.export()
+
+    def _now(self) -> float:
+        """The time when all work given to the device is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
 
     def rate(self) -> float:
         """Learning rate of the next step: linear warm-up, then a cosine to zero."""
