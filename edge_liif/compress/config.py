@@ -31,7 +31,7 @@ class CompressConfig:
     multiple: int = 16
     equalise: bool | None = None
     margin: float = 1.0
-    per_channel: bool = True
+    per_channel: bool | None = None
     queries: int = 2048
     seed: int = 0
     version: int = VERSION
@@ -59,7 +59,7 @@ class CompressConfig:
             (type(self.multiple) is int and self.multiple in (8, 16, 32, 64), "multiple is not 8, 16, 32 or 64"),
             (self.equalise in (None, True, False), f"equalise {self.equalise!r} is not true or false"),
             (_number(self.margin) and 0.5 <= self.margin <= 4, f"margin {self.margin!r} is not from 0.5 to 4"),
-            (type(self.per_channel) is bool, f"per_channel {self.per_channel!r} is not true or false"),
+            (self.per_channel in (None, True, False), f"per_channel {self.per_channel!r} is not true or false"),
             (type(self.queries) is int and 64 <= self.queries <= 100_000, "queries is not from 64 to 100000"),
             (type(self.seed) is int and 0 <= self.seed < 1 << 63, f"seed {self.seed!r} is not a whole number from 0"),
         ]
@@ -68,6 +68,15 @@ class CompressConfig:
                 raise UsageError(f"compression: {message}")
         if not self.prune and self.weight_bits is None:
             raise UsageError("compression: nothing to do; give --prune, --weight-bits or both")
+
+    @property
+    def channel_exponents(self) -> bool:
+        """Whether activation scales differ from channel to channel: by default where the weights, which take the powers
+        of two in, have the bits for it. On EDSR-baseline-LIIF it gained 0.9 dB of fidelity at W8A8 and lost 1.7 dB at
+        W4A8 (three crops of Urban100)."""
+        if self.per_channel is not None:
+            return self.per_channel
+        return self.weight_bits is not None and self.weight_bits >= 6
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

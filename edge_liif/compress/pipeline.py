@@ -98,7 +98,7 @@ def compress(
             progress(done, layers, name)
         done += 1
 
-    bits = Bits(config.weight_bits, config.activation_bits, config.margin, config.per_channel)
+    bits = Bits(config.weight_bits, config.activation_bits, config.margin, config.channel_exponents)
     run = Lockstep(network, kept, method, bits, step)
     run.run(lr, queries)
     if progress is not None:
