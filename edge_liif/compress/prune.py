@@ -19,7 +19,8 @@ def choose(
     """Channels of each group that stay (producer -> numbers, ascending) so that `share` of the multiply-adds at `scale`
     goes, or a little more: widths are multiples of `multiple`, the widths in which kernels compute.
 
-    Chunks go one after the other, each time the one that costs the least per multiply-add saved at the widths then.
+    Chunks go one after the other, each time the one that costs the least per multiply-add saved at the widths then; by
+    scores that have no costs, all groups go down in equal shares.
     Raises UsageError if even the smallest widths keep more than is asked for.
     """
     spec = network.spec
@@ -36,7 +37,11 @@ def choose(
             size = left - multiple * ((left - 1) // multiple)
             if left - size < multiple or gone[producer] + size > len(order.channels):
                 continue
-            rate = sum(order.costs[gone[producer] : gone[producer] + size]) / (size * per_channel[producer])
+            if order.costs is None:
+                # every group in equal shares
+                rate = (gone[producer] + size) / widths[producer]
+            else:
+                rate = sum(order.costs[gone[producer] : gone[producer] + size]) / (size * per_channel[producer])
             if rate < best_rate:
                 best, best_rate = (producer, size), rate
         if best is None:

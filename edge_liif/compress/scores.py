@@ -23,10 +23,11 @@ FEWEST_LEFT = 16
 
 @dataclass(frozen=True)
 class Order:
-    """Channels of a group in the order in which they would go, and the cost of each going after those before it."""
+    """Channels of a group in the order in which they would go, and the cost of each going after those before it. costs:
+    None where the score says nothing across layers, as norms of weights do without BatchNorm."""
 
     channels: list[int]
-    costs: list[float]
+    costs: list[float] | None
 
 
 def by_weights(network: Network, score: str) -> dict[str, Order]:
@@ -38,7 +39,7 @@ def by_weights(network: Network, score: str) -> dict[str, Order]:
         value = weight.square().sum(1) + bias.square()
         if score == "magnitude":
             value = value * _reader_norms(network, group)
-        orders[group.producer] = _sorted(value / value.mean())
+        orders[group.producer] = Order(_sorted(value).channels, None)
     return orders
 
 
@@ -110,12 +111,13 @@ def _eliminated(
         left[members[i][0].producer] -= 1
 
     result = eliminate(readers, len(members), may_drop, dropping)
-    orders = {group.producer: Order([], []) for group in cluster}
+    channels: dict[str, list[int]] = {group.producer: [] for group in cluster}
+    costs: dict[str, list[float]] = {group.producer: [] for group in cluster}
     for i, cost in zip(result.dropped, result.costs, strict=True):
         group, channel = members[i]
-        orders[group.producer].channels.append(channel)
-        orders[group.producer].costs.append(cost)
-    return orders
+        channels[group.producer].append(channel)
+        costs[group.producer].append(cost)
+    return {producer: Order(channels[producer], costs[producer]) for producer in channels}
 
 
 def _clusters(groups: Sequence[ChannelGroup]) -> list[list[ChannelGroup]]:

@@ -1,0 +1,107 @@
+"""Which channels go: the budget, the order, and what a loss is predicted to cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from edge_liif.compress import prune, scores
+from edge_liif.compress.queries import mlp_inputs, random_queries
+from edge_liif.compress.scores import Order
+from edge_liif.compress.sensitivity import sensitivities
+from edge_liif.compress.structure import channel_groups, multiply_adds, narrowed
+from edge_liif.errors import UsageError
+from edge_liif.model.checkpoint import Network, random_network
+from edge_liif.model.edsr import EDSRSpec
+from edge_liif.model.liif import DecoderSpec
+from edge_liif.model.rdn import RDNSpec
+from edge_liif.model.spec import ModelSpec
+from tests.conftest import tamed
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    spec = ModelSpec("wide", RDNSpec(16, ((32, 32),) * 2, 16), DecoderSpec((48, 48)))
+    return tamed(random_network(spec, seed=6))
+
+
+@pytest.fixture(scope="module")
+def lr() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(3, 3, 6, 6, generator=generator) * 2 - 1
+    return F.interpolate(coarse, (24, 24), mode="bicubic", antialias=True).clamp(-1, 1)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_the_budget_is_met_and_no_more_than_a_chunk_beyond(network, share):
+    orders = scores.by_weights(network, "magnitude")
+    kept = prune.choose(network, orders, share, 3, 16)
+    left = multiply_adds(narrowed(network, kept).spec, 3) / multiply_adds(network.spec, 3)
+    assert 1 - share - 0.17 < left <= 1 - share
+    assert all(len(channels) % 16 == 0 and channels == sorted(channels) for channels in kept.values())
+
+
+def test_without_costs_all_groups_go_in_equal_shares(network):
+    orders = scores.by_weights(network, "filter")
+    assert all(order.costs is None for order in orders.values())
+    kept = prune.choose(network, orders, 0.5, 3, 16)
+    shares = [len(kept.get(g.producer, range(g.width))) / g.width for g in channel_groups(network.spec)]
+    assert max(shares) - min(shares) < 0.51
+    assert len(kept) >= 3
+
+
+def test_with_costs_the_cheapest_per_multiply_add_goes(network):
+    cheap = channel_groups(network.spec)[1].producer
+    orders = {
+        g.producer: Order(list(range(g.width - 16)), [0.0 if g.producer == cheap else 1.0] * (g.width - 16))
+        for g in channel_groups(network.spec)
+    }
+    kept = prune.choose(network, orders, 0.01, 3, 16)
+    assert list(kept) == [cheap] and len(kept[cheap]) == 16
+    assert kept[cheap] == list(range(16, 32))
+
+
+def test_more_than_there_is_is_refused(network):
+    with pytest.raises(UsageError, match="at most 0"):
+        prune.choose(network, scores.by_weights(network, "filter"), 0.95, 3, 16)
+
+
+def test_dead_and_copied_channels_go_first(network, lr):
+    """A channel that is always zero, and one of two equal ones, cost nothing by damage; large filters don.t help."""
+    producer = channel_groups(network.spec)[0].producer
+    tensors = {name: value.copy() for name, value in network.tensors.items()}
+    tensors[f"{producer}.bias"][5] = -1e3  # dead behind its ReLU
+    for part in ("weight", "bias"):
+        tensors[f"{producer}.{part}"][9] = tensors[f"{producer}.{part}"][2]
+    odd = Network(network.spec, tensors)
+    queries = random_queries(3, 24, 24, 256, 3.0, 0)
+    order = scores.by_damage(odd, lr, queries, sensitivities(odd, lr, queries))[producer]
+    assert 5 in order.channels[:2] and order.channels[0] in (5, 2, 9) and order.channels[1] in (5, 2, 9)
+    assert max(order.costs[:2]) < 1e-2 * order.costs[-1]
+    assert 5 not in scores.by_weights(odd, "filter")[producer].channels  # the mistake of weights alone
+    assert scores.by_energy(odd, lr, queries)[producer].channels[0] == 5
+
+
+def test_sensitivity_is_what_noise_costs(lr):
+    """White noise of variance s on a layer's output moves the picture by the mean squared error that G predicts."""
+    net = tamed(random_network(ModelSpec("one", EDSRSpec(8, (8,)), DecoderSpec((12, 12))), seed=2))
+    queries = random_queries(3, 24, 24, 600, 2.0, 1)
+    predicted = sensitivities(net, lr, queries, seed=0)["imnet.layers.2"]
+    tensors = {k: torch.from_numpy(v) for k, v in net.tensors.items()}
+    from edge_liif.engine.torch import TorchLayers
+
+    layers = TorchLayers(net, torch.float32, torch.device("cpu"))
+    with torch.inference_mode():
+        x = mlp_inputs(net.spec.encoder_module.forward(layers, net.spec.encoder, lr), queries)
+        hidden = F.relu(F.linear(x, tensors["imnet.layers.0.weight"], tensors["imnet.layers.0.bias"]))
+        y = F.linear(hidden, tensors["imnet.layers.2.weight"], tensors["imnet.layers.2.bias"])
+        noise = 1e-3 * torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
+
+        def out(z: torch.Tensor) -> torch.Tensor:
+            return F.linear(F.relu(z), tensors["imnet.layers.4.weight"], tensors["imnet.layers.4.bias"])
+
+        measured = float((out(y + noise) - out(y)).square().mean())
+    assert measured == pytest.approx(float(predicted.sum()) * 1e-6, rel=0.15)
+    assert np.isfinite(measured)
