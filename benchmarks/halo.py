@@ -54,8 +54,8 @@ def main() -> None:
     pictures = 0
     sets = find_datasets(options.data)
     for dataset in sets:
-        for path in dataset.paths[: options.limit]:
-            picture = load_rgb(path)
+        for file in dataset.paths[: options.limit]:
+            picture = load_rgb(file)
             size = tuple(int(side / options.lr_scale) for side in picture.shape[:2])
             if options.lr_scale != 1:
                 picture = pil_bicubic(picture, size)
@@ -66,7 +66,7 @@ def main() -> None:
                 worst[halo] = max(worst[halo], error)
                 errors.append(f"{halo}: {error * 255:.3f}")
             pictures += 1
-            print(f"{dataset.name}/{path.name}  " + "  ".join(errors), flush=True)
+            print(f"{dataset.name}/{file.name}  " + "  ".join(errors), flush=True)
     print(f"\n{network.spec.name}: exact halo {network.spec.exact_halo}, {pictures} pictures, x{options.scale:g}, fp32")
     print("| halo (LR px) | largest error (levels of 255) |\n|---|---|")
     for halo in halos:
@@ -74,8 +74,8 @@ def main() -> None:
     if options.write is not None:
         names = ", ".join(dataset.name for dataset in sets)
         halo = HaloMeasurement(options.write, round(worst[options.write], 6), f"{pictures} pictures of {names}")
-        with safe_open(path, "numpy") as file:
-            half = file.get_tensor("imnet.layers.0.bias").dtype == np.float16
+        with safe_open(path, "numpy") as stored:
+            half = stored.get_tensor("imnet.layers.0.bias").dtype == np.float16
         save_network(with_spec(network, halo=halo), path, np.float16 if half else np.float32)
 
 

@@ -87,7 +87,7 @@ def test_each_picture_gets_its_model_and_a_reason(cli, weights, pictures):
     assert {name: report["model"] for name, report in reports.items()} == pictures
     why = {name: report["model_why"] for name, report in reports.items()}
     assert why["q40.jpg"] == "the model for JPEG pictures: JPEG quality 40"
-    assert why["q97.jpg"] == "the default model: JPEG quality 97, above 90"
+    assert why["q97.jpg"] == f"the default model: JPEG quality 97, above {LARGEST_ROBUST_QUALITY}"
     assert why["clean.png"] == "the default model: no JPEG blocks found"
     assert why["tiny.bmp"] == "the default model: whether JPEG was used can't be told"
     for name in ("blocks.png", "again.jpg"):
