@@ -72,11 +72,11 @@ def pictures() -> dict[str, str]:
     cv2.imwrite("clean.png", PHOTO)
     cv2.imwrite("blocks.png", damaged)
     cv2.imwrite("q40.jpg", PHOTO, [cv2.IMWRITE_JPEG_QUALITY, 40])
-    cv2.imwrite("q90.jpg", PHOTO, [cv2.IMWRITE_JPEG_QUALITY, LARGEST_ROBUST_QUALITY])
+    cv2.imwrite("limit.jpg", PHOTO, [cv2.IMWRITE_JPEG_QUALITY, LARGEST_ROBUST_QUALITY])
     cv2.imwrite("q97.jpg", PHOTO, [cv2.IMWRITE_JPEG_QUALITY, 97])
     cv2.imwrite("again.jpg", damaged[3:, 5:], [cv2.IMWRITE_JPEG_QUALITY, 97])
     cv2.imwrite("tiny.bmp", PHOTO[:12, :16])
-    robust = ("blocks.png", "q40.jpg", "q90.jpg", "again.jpg")
+    robust = ("blocks.png", "q40.jpg", "limit.jpg", "again.jpg")
     return {name: ROBUST if name in robust else CLEAN for name in sorted(p.name for p in Path().iterdir())}
 
 
@@ -97,7 +97,7 @@ def test_each_picture_gets_its_model_and_a_reason(cli, weights, pictures):
     qualities = {name: report["jpeg_quality"] for name, report in reports.items()}
     assert {name: quality for name, quality in qualities.items() if quality} == {
         "q40.jpg": 40,
-        "q90.jpg": 90,
+        "limit.jpg": LARGEST_ROBUST_QUALITY,
         "q97.jpg": 97,
         "again.jpg": 97,
     }
