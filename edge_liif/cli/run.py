@@ -31,7 +31,7 @@ Model = Annotated[
 ]
 Engine = Annotated[str, typer.Option(help="auto, openvino or torch.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, gpu (Intel) or mps.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, or int8 (simulated, compressed models).")]
 Memory = Annotated[str | None, typer.Option(help="Cap on the memory of the whole process, e.g. 1GiB.")]
 Halo = Annotated[str, typer.Option(help="auto (measured, below 1/255), exact, or pixels around each tile.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")]

@@ -66,7 +66,7 @@ class Bits:
 
 
 class Lockstep:
-    """Compresses while it runs. After `encode` and `decode`: `tensors` by name (narrowed, rounded, float32), `weights`
+    """Compresses while it runs. After `run`: `tensors` by name (narrowed, rounded, float32), `weights`
     and `activations`: how they were quantized, `errors`: relative squared error of each layer's output."""
 
     def __init__(

@@ -71,14 +71,13 @@ def _closed_form(
     tensors = (
         start.exact(encoder, source, begin.seed) if begin.method == "exact" else start.compressed(encoder, source, lr)
     )
-    inputs = start.mlp_inputs(source, lr, 600)
     networks = []
     for spec in specs:
         decoder = {k: torch.from_numpy(v) for k, v in source.tensors.items() if k.startswith("imnet.")}
         if spec.decoder != source.spec.decoder:
             if len(spec.decoder.hidden) != len(source.spec.decoder.hidden):
                 raise ValueError("the decoder must have as many hidden layers as the one it starts from")
-            decoder = start.narrower_decoder(source, spec.decoder.hidden, inputs)
+            decoder = start.narrower_decoder(source, spec.decoder.hidden, start.mlp_inputs(source, lr, 600))
         networks.append(Network(spec, {k: v.numpy() for k, v in {**tensors, **decoder}.items()}))
     return networks
 

@@ -27,12 +27,10 @@ def validate(
         hidden = engine.encode(window_reader(lr, slice(0, 3))(0, 0, height, width))
         columns = axis_queries(width, hr.shape[1], 0, hr.shape[1])
         cell = (2 * height / hr.shape[0], 2 * width / hr.shape[1])
-        squared = []
         result = hr.astype("float32")
         for start in range(0, hr.shape[0], 96):
             stop = min(start + 96, hr.shape[0])
             rows = axis_queries(height, hr.shape[0], start, stop)
             result[start:stop] = engine.decode(hidden, Geometry(rows, columns, cell))
-        squared.append(psnr_y(result.clip(0, 1), hr, int(scale)))
-        values += squared
+        values.append(psnr_y(result.clip(0, 1), hr, int(scale)))
     return sum(values) / len(values)
