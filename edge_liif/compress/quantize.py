@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from ..model.quantization import LOWEST_EXPONENT, ActivationQuantization
+from ..model.quantization import LOWEST_EXPONENT, ActivationQuantization, WeightQuantization
 
 # Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
 # taken.
@@ -21,7 +21,7 @@ MOST_SAMPLES = 20_000
 
 
 def largest_integer(bits: int) -> int:
-    return 2 ** (bits - 1) - 1
+    return WeightQuantization(bits).largest
 
 
 def row_scales(weight: torch.Tensor, bits: int, importance: torch.Tensor | None = None) -> torch.Tensor:
@@ -114,12 +114,12 @@ def activation_quantization(
     if not per_channel:
         flat = flat.reshape(1, -1)
     peak = values.abs().amax([d for d in range(values.ndim) if d != 1]) if per_channel else values.abs().max()[None]
-    top = largest_integer(bits) if signed else 2**bits - 1
+    low, top = ActivationQuantization(1.0, bits, signed).levels
     full = peak.float().clamp_min(1e-8) / top
     best, least = full.clone(), torch.full_like(full, torch.inf)
     for factor in SHRINK:
         scale = full * factor
-        levels = (flat / scale[:, None]).round().clamp(-top - 1 if signed else 0, top)
+        levels = (flat / scale[:, None]).round().clamp(low, top)
         error = (levels * scale[:, None] - flat).square().mean(1)
         better = error < least
         least[better], best[better] = error[better], scale[better]
