@@ -7,13 +7,15 @@ both, rounded, and used to go on, so that each layer repairs what all before it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-from ..engine.simulated import PICTURE, quantized
+from ..engine.integer import PICTURE
+from ..engine.simulated import quantized
 from ..model.checkpoint import Network
 from ..model.layers import ChannelGroup
 from ..model.liif import COORDINATES, layer_names
@@ -23,6 +25,7 @@ from .least_squares import patches
 from .methods import REPAIRS, Method
 from .quantize import activation_quantization, gptq, round_to_nearest, row_scales
 from .queries import Queries, mlp_inputs
+from .read_together import read_together
 from .structure import channel_groups
 
 # Samples of a layer's input that its statistics are made from, at least, and per column of its weight.
@@ -88,6 +91,7 @@ class Lockstep:
         self.activations: dict[str, ActivationQuantization] = {}
         self.errors: dict[str, float] = {}
         self._rounding: dict[str, torch.Tensor] = {}
+        self._together = read_together(network.spec)
         self._names = layer_names(network.spec.decoder)
         # The first convolution stays in float: an 8-bit picture in -1..1 is odd multiples of 1 / 255, which no signed
         # 8-bit grid holds, and it is the smallest layer of all.
@@ -297,7 +301,8 @@ class Lockstep:
             start += len(part.kept)
             if part.name not in self.activations:
                 # what is read together differs by powers of two only, so that one integer kernel can read it all
-                known = [self.activations[p.name].scale for p in x.parts if p.name in self.activations]
+                together = sorted(self._together.get(part.name, frozenset()))
+                known = [self.activations[name].scale for name in together if name in self.activations]
                 self.activations[part.name] = activation_quantization(
                     piece,
                     self.bits.activations,
@@ -310,12 +315,16 @@ class Lockstep:
         return torch.cat(pieces, 1)
 
     def _exponents(self, x: Value) -> tuple[int, ...]:
-        """Exponents of the channels that a layer reads; none where all are zero."""
+        """Exponents of the channels that a layer reads, relative to the largest scale among parts of the same sign;
+        none where all are zero."""
         if self.bits.activations is None or x.name == PICTURE:
             return ()
+        read = [self.activations[part.name] for part in x.parts]
+        top = {q.signed: max(other.scale for other in read if other.signed == q.signed) for q in read}
         found: list[int] = []
-        for part in x.parts:
-            found += self.activations[part.name].exponents or [0] * len(part.kept)
+        for part, quantization in zip(x.parts, read, strict=True):
+            shift = round(math.log2(quantization.scale / top[quantization.signed]))
+            found += [shift + e for e in quantization.exponents or [0] * len(part.kept)]
         return tuple(found) if any(found) else ()
 
     @staticmethod

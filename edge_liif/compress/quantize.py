@@ -9,13 +9,16 @@ import math
 
 import torch
 
-from ..model.quantization import LOWEST_EXPONENT, ActivationQuantization, WeightQuantization
+from ..model.quantization import ActivationQuantization, WeightQuantization
 
 # Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
 # taken.
 SHRINK = torch.linspace(1.0, 0.4, 31)
 # Columns that GPTQ rounds before the rest of the matrix learns of their errors.
 BLOCK = 128
+# Of two, in the scale of a channel relative to its value's; in a concatenation the difference of scales comes on top,
+# and files hold twice this.
+LOWEST_EXPONENT = -16
 # Values of each channel that ranges are searched on.
 MOST_SAMPLES = 20_000
 

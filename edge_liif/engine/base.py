@@ -15,20 +15,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Geometry
+from ..geometry import SCATTERED, CellPattern, Geometry
 
 
 @dataclass(frozen=True)
 class TileShape:
     """Shapes of every call until the next `prepare`.
 
-    height, width: LR pixels of the window; rows, columns: most evaluations of a decoded block along each axis.
+    height, width: LR pixels of the window; rows: most evaluations of a decoded block along its rows; columns: places
+    for evaluations along its columns, arranged by `pattern`, of which they are a multiple.
     """
 
     height: int
     width: int
     rows: int
     columns: int
+    pattern: CellPattern = SCATTERED
+
+    @property
+    def cells(self) -> int:
+        """LR pixels that a row of a block reads."""
+        return self.columns // self.pattern.per_cell
 
 
 @dataclass(frozen=True)

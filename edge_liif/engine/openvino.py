@@ -1,9 +1,4 @@
-"""The OpenVINO engine: the fast one on CPUs, and on Intel GPUs. Needs neither torch nor ONNX nor a compiler.
-
-Two graphs are built directly with OpenVINO's opset: the encoder (LR window to hidden map) and the decoder (hidden map
-and geometry of a block of output rows to one colour per evaluation). The ensemble, three channels wide, is mixed
-outside the graph in fp32, because a half-precision graph would round its weights.
-"""
+"""The OpenVINO engine: the fast one on CPUs, and on Intel GPUs. Needs neither torch nor ONNX nor a compiler."""
 
 from __future__ import annotations
 
@@ -13,17 +8,19 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-import openvino.opset13 as op
 from numpy.typing import NDArray
 
 from ..errors import EngineError, EngineFailure, OutOfMemory
 from ..geometry import AxisQueries, Geometry
 from ..model.checkpoint import Network
-from ..model.liif import OUTPUTS, first_layer, layer_names
+from ..model.liif import OUTPUTS, first_layer
 from ..model.zoo import cache_home
 from .base import Engine, MemoryFacts, TileShape, usable_cpus
+from .openvino_graphs import FloatGraphs, term_shapes
+from .openvino_int8 import IntegerGraphs
+from .openvino_layers import ExecutedLayer, executed_layers
 
-PRECISIONS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "fp16": ov.Type.f16}
+PRECISIONS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "fp16": ov.Type.f16, "int8": ov.Type.i8}
 _DEVICES = {"cpu": "CPU", "gpu": "GPU"}
 
 
@@ -43,68 +40,6 @@ def _prune(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-class GraphLayers:
-    """`model.layers.Layers` recorded as an OpenVINO graph."""
-
-    def __init__(self, tensors: Any) -> None:
-        self._tensors = tensors
-
-    def conv(self, x: Any, name: str) -> Any:
-        weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]
-        return convolution(x, weight, bias)
-
-    def relu(self, x: Any) -> Any:
-        return op.relu(x)
-
-    def add(self, x: Any, y: Any) -> Any:
-        return op.add(x, y)
-
-    def concat(self, xs: list[Any]) -> Any:
-        return xs[0] if len(xs) == 1 else op.concat(xs, 1)
-
-
-def convolution(x: Any, weight: NDArray[np.float32], bias: NDArray[np.float32] | None) -> Any:
-    """Convolution with zero padding k // 2 and an optional bias."""
-    pad = [weight.shape[-1] // 2] * 2
-    y = op.convolution(x, op.constant(weight), [1, 1], pad, pad, [1, 1])
-    return y if bias is None else op.add(y, op.constant(bias.reshape(1, -1, 1, 1)))
-
-
-def encoder_graph(network: Network, height: int, width: int) -> ov.Model:
-    """(1, 3, height, width) in 0..1 to the hidden map (height * width, H1), the first layer of the MLP included."""
-    spec = network.spec
-    lr = op.parameter([1, 3, height, width], ov.Type.f32, name="lr")
-    x = op.subtract(op.multiply(lr, op.constant(np.float32(2))), op.constant(np.float32(1)))
-    features = spec.encoder_module.forward(GraphLayers(network.tensors), spec.encoder, x)
-    hidden = convolution(features, first_layer(network.tensors).convolution, None)
-    hidden = op.transpose(hidden, op.constant(np.array([0, 2, 3, 1])))
-    hidden = op.reshape(hidden, op.constant(np.array([height * width, spec.decoder.hidden[0]])), False)
-    return ov.Model([op.result(hidden)], [lr], f"{spec.name}-encoder")
-
-
-def decoder_graph(network: Network, shape: TileShape) -> ov.Model:
-    """Hidden map, cell numbers and offset terms of a block to colours (rows, columns, 3) per evaluation, in 0..1."""
-    width = network.spec.decoder.hidden[0]
-    hidden = op.parameter([shape.height * shape.width, width], ov.Type.f32, name="hidden")
-    cells = op.parameter([shape.rows * shape.columns], ov.Type.i32, name="cells")
-    along_rows = op.parameter([shape.rows, 1, width], ov.Type.f32, name="along_rows")
-    along_columns = op.parameter([1, shape.columns, width], ov.Type.f32, name="along_columns")
-    x = op.gather(hidden, cells, op.constant(np.int64(0)))
-    x = op.reshape(x, op.constant(np.array([shape.rows, shape.columns, width])), False)
-    x = op.relu(op.add(op.add(x, along_rows), along_columns))
-    names = layer_names(network.spec.decoder)[1:]
-    for name in names:
-        weight, bias = network.tensors[f"{name}.weight"], network.tensors[f"{name}.bias"]
-        if name == names[-1]:
-            # -1..1 to 0..1, folded into the last layer
-            weight, bias = weight * np.float32(0.5), bias * np.float32(0.5) + np.float32(0.5)
-        x = op.matmul(x, op.constant(weight), False, True)
-        x = op.add(x, op.constant(bias.reshape(1, 1, -1)))
-        if name != names[-1]:
-            x = op.relu(x)
-    return ov.Model([op.result(x)], [hidden, cells, along_rows, along_columns], f"{network.spec.name}-decoder")
-
-
 class OpenVINOEngine(Engine):
     """Executes a network with OpenVINO."""
 
@@ -117,6 +52,7 @@ class OpenVINOEngine(Engine):
         device: str = "cpu",
         threads: int | None = None,
         cache: bool = True,
+        timed: bool = False,
     ) -> None:
         if precision not in PRECISIONS:
             raise EngineError(f"the openvino engine has no precision {precision}; it has {', '.join(PRECISIONS)}")
@@ -128,13 +64,20 @@ class OpenVINOEngine(Engine):
             found = ", ".join(d.lower() for d in self._core.available_devices)
             raise EngineError(f"OpenVINO sees no device {device!r} here (it sees: {found})")
         self._target = target
+        self._graphs = IntegerGraphs(network) if precision == "int8" else FloatGraphs(network)
+        # What is not int8 stays in full precision: bf16 beside int8 saves no time (measured), and its rounding would tip
+        # many levels.
+        beside = ov.Type.f16 if device == "gpu" else ov.Type.f32
+        self._floats = beside if precision == "int8" else PRECISIONS[precision]
         # A map of a whole tile goes from one graph to the next in the precision both compute in.
-        self._storage = PRECISIONS[precision] if precision != "fp16" or device == "gpu" else ov.Type.f32
+        self._storage = self._floats if precision != "fp16" or device == "gpu" else ov.Type.f32
         self._options: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+            "INFERENCE_PRECISION_HINT": self._floats,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
         }
+        if timed:
+            self._options["PERF_COUNT"] = True
         if target == "CPU":
             self._options["INFERENCE_NUM_THREADS"] = threads or usable_cpus()
         if cache:
@@ -159,8 +102,8 @@ class OpenVINOEngine(Engine):
         with _engine_errors():
             if before is None or (shape.height, shape.width) != (before.height, before.width) or self._encode is None:
                 self._encode = None
-                self._encode = self._compile(encoder_graph(self._network, shape.height, shape.width), outputs=True)
-            self._decode = self._compile(decoder_graph(self._network, shape), outputs=False)
+                self._encode = self._compile(self._graphs.encoder(shape.height, shape.width), outputs=True)
+            self._decode = self._compile(self._graphs.decoder(shape), outputs=False)
         self._shape = shape
 
     def encode(self, lr: NDArray[np.float32]) -> ov.Tensor:
@@ -173,28 +116,42 @@ class OpenVINOEngine(Engine):
         assert shape is not None, "prepare() comes first"
         rows = geometry.rows.padded(shape.rows, geometry.rows.positions)
         columns, along_columns = self._column_terms(geometry)
-        cells = (rows.index[:, None] * np.int32(shape.width) + columns.index).reshape(-1)
-        along_rows = rows.offset.astype(np.float32)[:, None, None] * self._first.offset[:, 0]
+        cells = columns.index[:: shape.pattern.per_cell]
+        numbers = (rows.index[:, None] * np.int32(shape.width) + cells).reshape(-1)
+        along_rows = rows.offset.astype(np.float32)[:, None] * self._first.offset[:, 0]
+        along_rows = along_rows.reshape(term_shapes(shape, along_rows.shape[1])[0])
         with _engine_errors():
             request = self._decode
             request.set_input_tensor(0, hidden)
-            request.set_input_tensor(1, ov.Tensor(cells, shared_memory=True))
+            request.set_input_tensor(1, ov.Tensor(numbers, shared_memory=True))
             request.set_input_tensor(2, ov.Tensor(along_rows, shared_memory=True))
             request.set_input_tensor(3, ov.Tensor(along_columns, shared_memory=True))
             request.infer()
             colour = request.get_output_tensor().data.reshape(shape.rows, shape.columns, OUTPUTS)
-            return geometry.columns.mix(geometry.rows.mix(colour, 0), 1)
+            return columns.mix(geometry.rows.mix(colour, 0), 1)
 
     def _column_terms(self, geometry: Geometry) -> tuple[AxisQueries, NDArray[np.float32]]:
-        """Padded column queries and their offset, cell and bias terms (1, columns, H1), made once for all blocks of a
+        """Column queries as the graph wants them, and their offset, cell and bias terms, made once for all blocks of a
         tile, which share one `geometry.columns`."""
         if self._columns is None or self._columns[0] is not geometry.columns or self._columns[1] != geometry.cell:
-            assert self._shape is not None
-            columns = geometry.columns.padded(self._shape.columns, geometry.columns.positions)
-            terms = columns.offset.astype(np.float32)[None, :, None] * self._first.offset[:, 1]
+            shape = self._shape
+            assert shape is not None
+            columns = geometry.columns
+            if shape.pattern.per_cell > 1:
+                columns = columns.by_cell(shape.pattern, shape.cells)
+            else:
+                columns = columns.padded(shape.columns, columns.positions)
+            offset = columns.offset[: shape.pattern.per_cell] if shape.pattern.offsets else columns.offset
+            terms = offset.astype(np.float32)[:, None] * self._first.offset[:, 1]
             terms += self._first.bias_for(geometry.cell).astype(np.float32)
+            terms = terms.reshape(term_shapes(shape, terms.shape[1])[1])
             self._columns = (geometry.columns, geometry.cell, columns, terms)
         return self._columns[2], self._columns[3]
+
+    def executed(self) -> list[ExecutedLayer]:
+        """The layers of both graphs, after `prepare`; with times if the engine is `timed` and has been used."""
+        graphs = (("encoder", self._encode), ("decoder", self._decode))
+        return [layer for name, request in graphs for layer in executed_layers(name, request.get_compiled_model())]
 
     @property
     def memory(self) -> MemoryFacts:
@@ -202,7 +159,7 @@ class OpenVINOEngine(Engine):
         # concatenation, held twice, beside the hidden map, held twice while it is transposed. The decoder's blocks
         # take over memory that the encoder has freed; they are counted all the same.
         spec = self._network.spec
-        each = PRECISIONS[self.precision].size
+        each = self._floats.size
         values = 2 * spec.decoder.hidden[0] + 2 * spec.widest_input + 7 * spec.encoder.features
         weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
         hidden = spec.decoder.hidden

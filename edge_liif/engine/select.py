@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import EdgeLiifError, EngineError
-from ..geometry import Geometry, axis_queries
+from ..geometry import Geometry, axis_queries, cell_pattern
 from ..model import selfcheck
 from ..model.checkpoint import Network
 from ..model.zoo import cache_home
@@ -79,20 +79,23 @@ def open_engine(network: Network, name: str, precision: str, device: str, thread
     raise EngineError(f"there is no engine {name!r}; choose openvino or torch")
 
 
-def candidates(engine: str = "auto", device: str = "auto", precision: str = "auto") -> list[tuple[str, str, str]]:
+def candidates(
+    engine: str = "auto", device: str = "auto", precision: str = "auto", *, integer: bool = False
+) -> list[tuple[str, str, str]]:
     """(engine, device, precision) worth trying here, likely fastest first. Imports torch only when asked to: by name,
-    by a device only it has, or when OpenVINO is missing."""
+    by a device only it has, or when OpenVINO is missing. integer: the network was compressed for integer kernels."""
     openvino = importlib.util.find_spec("openvino") is not None
     torch = importlib.util.find_spec("torch") is not None
     found: list[tuple[str, str, str]] = []
     if torch and (engine == "torch" or device in {"cuda", "mps"} or (engine == "auto" and not openvino)):
         found += _torch_candidates()
-    if torch and precision == "int8" and engine in {"auto", "torch"} and device in {"auto", "cpu"}:
+    if torch and precision == "int8" and (engine == "torch" or not openvino) and device in {"auto", "cpu"}:
+        # a simulation, for those who ask
         found.append(("torch", "cpu", "int8"))
     if torch and engine == "auto" and device == "auto" and openvino and _nvidia_driver():
         found += [c for c in _torch_candidates() if c[1] == "cuda"]
     if openvino and engine in {"auto", "openvino"} and device not in {"cuda", "mps"}:
-        found += _openvino_candidates(device)
+        found += _openvino_candidates(device, integer)
     return [c for c in dict.fromkeys(found) if device in {"auto", c[1]} and precision in {"auto", c[2]}]
 
 
@@ -109,7 +112,8 @@ def choose(
 
     Raises EngineError that names every candidate's failure when none is left.
     """
-    options = candidates(engine, device, precision)
+    integer = network.spec.compression is not None and bool(network.spec.compression.activations)
+    options = candidates(engine, device, precision, integer=integer)
     note = ""
     if exact_colours and precision == "auto":
         options = [c for c in options if c[2] == "fp32"]
@@ -172,7 +176,8 @@ def _measure(network: Network, engine: Engine) -> Check:
     axis = axis_queries(side, side * scale, 0, side * scale)
     # few rows at a time: a first run must not take more memory for the check than it plans for the work
     rows = axis_queries(side, side * scale, 0, side * scale // 16)
-    engine.prepare(TileShape(side, side, rows.evaluations, axis.evaluations))
+    pattern = cell_pattern(side, side * scale)
+    engine.prepare(TileShape(side, side, rows.evaluations, side * pattern.per_cell, pattern))
     lr = np.resize(selfcheck.picture(), (1, 3, side, side))
     best = float("inf")
     for _ in range(3):
@@ -184,7 +189,7 @@ def _measure(network: Network, engine: Engine) -> Check:
     return Check(*facts, error, best)
 
 
-def _openvino_candidates(device: str) -> list[tuple[str, str, str]]:
+def _openvino_candidates(device: str, integer: bool) -> list[tuple[str, str, str]]:
     import openvino
 
     core = openvino.Core()
@@ -194,6 +199,8 @@ def _openvino_candidates(device: str) -> list[tuple[str, str, str]]:
         if name not in {"CPU", "GPU"}:
             continue
         capabilities = core.get_property(kind, "OPTIMIZATION_CAPABILITIES")
+        if integer:
+            found.append(("openvino", name.lower(), "int8"))
         halves = ("fp16",) if name == "GPU" else ("bf16",)
         found += [("openvino", name.lower(), p) for p in halves if p.upper() in capabilities]
         found.append(("openvino", name.lower(), "fp32"))

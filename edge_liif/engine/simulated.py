@@ -2,8 +2,7 @@
 hand.
 
 Weights of a compressed network are multiples of their scales already; what is missing is that every layer reads its
-input through the quantizers that compression chose. Values are named as `compress/lockstep.py` names them: a
-convolution's output by the layer, `.relu` and `.sum` behind it; a concatenation keeps the names of its parts.
+input through the quantizers that compression chose.
 """
 
 from __future__ import annotations
@@ -13,14 +12,11 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import EngineError
 from ..model.checkpoint import Network
 from ..model.quantization import ActivationQuantization
 from .base import MemoryFacts
+from .integer import PICTURE, activations_of, channel_scales, quantizer
 from .torch import TorchEngine, TorchLayers
-
-PICTURE = "lr"
-"""Name of the encoder's input, which is read as it is: the first convolution is computed in float."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +32,8 @@ def quantized(x: torch.Tensor, quantization: ActivationQuantization, axis: int =
     low, high = quantization.levels
     if not quantization.exponents:
         return torch.fake_quantize_per_tensor_affine(x, quantization.scale, 0, low, high)
-    scale = quantization.scale * torch.exp2(torch.tensor(quantization.exponents, dtype=torch.float32))
+    scale = torch.from_numpy(channel_scales(quantization))
     return torch.fake_quantize_per_channel_affine(x, scale, torch.zeros(len(scale)), axis % x.ndim, low, high)
-
-
-def quantizer(activations: Mapping[str, ActivationQuantization], name: str) -> ActivationQuantization:
-    """The quantizer of a value. Raises EngineError if the model has none."""
-    if name not in activations:
-        raise EngineError(f"the compressed model has no quantizer for {name}; compress it again")
-    return activations[name]
 
 
 class SimulatedLayers(TorchLayers):
@@ -82,15 +71,9 @@ class SimulatedEngine(TorchEngine):
 
     def __init__(self, network: Network, threads: int | None = None) -> None:
         super().__init__(network, "fp32", "cpu", threads)
-        compression = network.spec.compression
-        if compression is None or not compression.activations:
-            raise EngineError(
-                f"model {network.spec.name} has no integer activations; make them with: edge-liif compress "
-                "--weight-bits 8 --activation-bits 8"
-            )
         self.precision = "int8"
-        self._activations = compression.activations
-        self._layers: SimulatedLayers = SimulatedLayers(network, compression.activations)
+        self._activations = activations_of(network)
+        self._layers: SimulatedLayers = SimulatedLayers(network, self._activations)
 
     def _features(self, x: torch.Tensor) -> torch.Tensor:
         named = Named(x, ((PICTURE, x.shape[1]),))

@@ -19,7 +19,7 @@ from .packing import FEWEST_BITS, MOST_BITS
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-126, 3.4e38
 MOST_NAMES = 10_000
 MOST_CHANNELS = 100_000
-LOWEST_EXPONENT = -16
+LOWEST_EXPONENT = -32
 DEEPEST_CONFIG = 16
 LONGEST_CONFIG = 1 << 18  # characters of JSON: every kept channel of an RDN-B takes an eighth of it
 _METHOD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")

@@ -62,15 +62,13 @@ def to_stored(
     for name, tensor in tensors.items():
         if name in quantized:
             try:
-                columns = tensor.shape[1] - float_columns(name)
-                scaled = tensor[:, :columns] * _factors(name, tensor.shape, quantized[name])
-                levels, scale = to_levels(np.ascontiguousarray(scaled), quantized[name])
+                levels, scale = weight_levels(name, tensor, quantized[name])
             except ModelError as error:
                 raise ModelError(f"model {spec.name}: {name}: {error}") from error
             stored[f"{name}.packed"] = pack(levels, quantized[name].bits)
             stored[f"{name}.scale"] = scale
             if float_columns(name):
-                stored[f"{name}.float"] = np.ascontiguousarray(tensor[:, columns:])
+                stored[f"{name}.float"] = np.ascontiguousarray(tensor[:, levels.shape[1] :])
         else:
             stored[name] = np.ascontiguousarray(tensor.astype(dtype))
     return stored
@@ -95,6 +93,20 @@ def from_stored(spec: ModelSpec, stored: Mapping[str, NDArray[Any]]) -> dict[str
         if float_columns(name):
             tensors[name] = np.concatenate([tensors[name], stored[f"{name}.float"]], axis=1)
     return tensors
+
+
+def weight_levels(
+    name: str, tensor: NDArray[np.float32], quantization: WeightQuantization
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Levels int8 and scales float32 (O) of tensor `name`, columns that stay float left out: the levels times the
+    scales are the weight times 2^exponent of each input channel.
+
+    Raises ModelError if it is not exactly levels of its bits times a scale per output channel.
+    """
+    columns = tensor.shape[1] - float_columns(name)
+    return to_levels(
+        np.ascontiguousarray(tensor[:, :columns] * _factors(name, tensor.shape, quantization)), quantization
+    )
 
 
 def _factors(name: str, shape: tuple[int, ...], quantization: WeightQuantization) -> NDArray[np.float32]:

@@ -261,8 +261,9 @@ def test_equalised_is_the_same_function(kind, pictures):
 def test_what_is_read_together_differs_by_powers_of_two(pictures):
     small, _ = compress(network("rdn"), CompressConfig(weight_bits=8, activation_bits=8, queries=128), pictures)
     quantizers = small.spec.compression.activations
-    for block in range(2):
-        first = quantizers["encoder.SFENet2" if block == 0 else "encoder.RDBs.0.LFF.sum"].scale
-        for c in range(2):
-            ratio = np.log2(quantizers[f"encoder.RDBs.{block}.convs.{c}.conv.0.relu"].scale / first)
-            assert abs(ratio - round(ratio)) < 1e-6
+    residual = ["encoder.RDBs.0.LFF.sum", "encoder.RDBs.1.LFF.sum"]
+    dense = [[f"encoder.RDBs.{block}.convs.{c}.conv.0.relu" for c in range(2)] for block in range(2)]
+    for together in [residual, *dense]:
+        ratios = [np.log2(quantizers[name].scale / quantizers[together[0]].scale) for name in together]
+        assert np.allclose(ratios, np.round(ratios), atol=1e-6)
+    assert {name.signed for name in map(quantizers.get, residual)} == {True}

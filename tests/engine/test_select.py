@@ -53,7 +53,9 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], wrong: 
         return Check(engine, device, precision, 1e-6, seconds[precision], reason)
 
     monkeypatch.setattr(select, "check", pretended)
-    monkeypatch.setattr(select, "candidates", lambda *a: [("openvino", "cpu", "bf16"), ("openvino", "cpu", "fp32")])
+    monkeypatch.setattr(
+        select, "candidates", lambda *a, **k: [("openvino", "cpu", "bf16"), ("openvino", "cpu", "fp32")]
+    )
 
 
 def test_the_fastest_right_one_is_taken(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
