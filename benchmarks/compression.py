@@ -2,8 +2,8 @@
 
     python benchmarks/compression.py edsr-baseline-liif --data Set14 --real train --points points.jsonl
 
-PSNR-Y to the originals and to the uncompressed network's own output. Networks with integer activations run in the int8
-simulation, the others in fp32. The last column is calibrated on real pictures and is marked so.
+PSNR-Y to the originals and to the uncompressed network's own output. Networks with integer activations run on
+OpenVINO's int8 kernels, the others in fp32. The last column is calibrated on real pictures and is marked so.
 """
 
 from __future__ import annotations
@@ -91,8 +91,7 @@ def point(
     small, report = compress(network, config, pictures if method == REAL else None)
     seconds = time.perf_counter() - begin
     precision = "fp32" if setting.activations is None else "int8"
-    engine = "openvino" if precision == "fp32" else "torch"
-    upscaler = Upscaler(with_known_answer(small), Settings(engine=engine, precision=precision))
+    upscaler = Upscaler(with_known_answer(small), Settings(engine="openvino", precision=precision))
     rows = measure_fidelity(
         (network.spec.name, original),
         {"small": upscaler.enlarge_float},
