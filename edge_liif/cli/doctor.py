@@ -16,17 +16,25 @@ _FLAGS = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int
 def doctor(
     model: Annotated[str | None, typer.Option(help="Model to check with; the default one if not given.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Every layer that OpenVINO executes: its precision, kernel and time.")
+    ] = False,
+    precision: Annotated[str, typer.Option(help="With --layers: auto, or which one.")] = "auto",
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Versions, CPU features, and a self-check of every engine and precision on one tile."""
-    from ..engine.select import TIMED_SCALE, TIMED_SIDE, candidates, check
+    from ..engine.select import TIMED_SCALE, TIMED_SIDE, candidates_for, check
     from ..evaluate.environment import cpu_model
     from ..model.checkpoint import load_network
     from ..model.zoo import cache_home, default_model, models_home, resolve
 
     resolved = resolve(model or default_model())
     network = load_network(resolved.path, resolved.sha256_expected)
-    options = list(dict.fromkeys(candidates("openvino") + candidates("torch")))
+    if layers:
+        from .doctor_layers import print_layers
+
+        return print_layers(network, precision, threads, json_output)
+    options = candidates_for(network, "openvino") + candidates_for(network, "torch")
     checks = [check(network, *option, threads, cache=False) for option in options]
     features = [flag for flag in _FLAGS if flag in _cpu_flags()]
     packages = {name: _version(name) for name in _PACKAGES}

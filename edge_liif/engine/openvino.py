@@ -65,7 +65,7 @@ class OpenVINOEngine(Engine):
             raise EngineError(f"OpenVINO sees no device {device!r} here (it sees: {found})")
         self._target = target
         self._graphs = IntegerGraphs(network) if precision == "int8" else FloatGraphs(network)
-        # What is not int8 stays in full precision: bf16 beside int8 saves no time (measured), and its rounding would tip
+        # What is not int8 stays in full precision: bf16 beside int8 saves no time (measured), and its rounding tips
         # many levels.
         beside = ov.Type.f16 if device == "gpu" else ov.Type.f32
         self._floats = beside if precision == "int8" else PRECISIONS[precision]

@@ -99,6 +99,14 @@ def candidates(
     return [c for c in dict.fromkeys(found) if device in {"auto", c[1]} and precision in {"auto", c[2]}]
 
 
+def candidates_for(
+    network: Network, engine: str = "auto", device: str = "auto", precision: str = "auto"
+) -> list[tuple[str, str, str]]:
+    """`candidates` that can execute this network: int8 is for those compressed with integer activations."""
+    integer = network.spec.compression is not None and bool(network.spec.compression.activations)
+    return candidates(engine, device, precision, integer=integer)
+
+
 def choose(
     network: Network,
     engine: str = "auto",
@@ -112,8 +120,7 @@ def choose(
 
     Raises EngineError that names every candidate's failure when none is left.
     """
-    integer = network.spec.compression is not None and bool(network.spec.compression.activations)
-    options = candidates(engine, device, precision, integer=integer)
+    options = candidates_for(network, engine, device, precision)
     note = ""
     if exact_colours and precision == "auto":
         options = [c for c in options if c[2] == "fp32"]
@@ -172,21 +179,23 @@ def _measure(network: Network, engine: Engine) -> Check:
     facts = (engine.name, engine.device, engine.precision)
     if not error <= TOLERANCE[engine.precision]:
         return Check(*facts, error, None, f"wrong result (differs by {error:.2g} of full scale)")
-    side, scale = TIMED_SIDE, TIMED_SCALE
+    return Check(*facts, error, min(tile_seconds(engine, TIMED_SIDE) for _ in range(3)))
+
+
+def tile_seconds(engine: Engine, side: int) -> float:
+    """Time of one tile of side x side LR pixels at TIMED_SCALE, compilation not counted."""
+    scale = TIMED_SCALE
     axis = axis_queries(side, side * scale, 0, side * scale)
     # few rows at a time: a first run must not take more memory for the check than it plans for the work
     rows = axis_queries(side, side * scale, 0, side * scale // 16)
     pattern = cell_pattern(side, side * scale)
     engine.prepare(TileShape(side, side, rows.evaluations, side * pattern.per_cell, pattern))
     lr = np.resize(selfcheck.picture(), (1, 3, side, side))
-    best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        hidden = engine.encode(lr)
-        for _ in range(16):
-            engine.decode(hidden, Geometry(rows, axis, (2 / scale, 2 / scale)))
-        best = min(best, time.perf_counter() - start)
-    return Check(*facts, error, best)
+    start = time.perf_counter()
+    hidden = engine.encode(lr)
+    for _ in range(16):
+        engine.decode(hidden, Geometry(rows, axis, (2 / scale, 2 / scale)))
+    return time.perf_counter() - start
 
 
 def _openvino_candidates(device: str, integer: bool) -> list[tuple[str, str, str]]:

@@ -1,0 +1,247 @@
+"""What each step of the way to int8 brings, alone and together: from the paper's forward pass to a pruned int8 network.
+
+    python benchmarks/steps.py [--models edsr-baseline-liif] [--size 1024x768] [--scale 3] [--rounds 3] [--prune 0.25]
+
+Every step is a process of its own (its peak memory is counted) that loads the network, warms up, waits, and enlarges
+the picture each time it is its turn: the steps take turns, so that a machine that drifts favours none. The literal
+forward pass takes minutes and has one turn. Seconds are from array to array. PSNR is that of the picture to the fp32
+output of the same network unpruned. The model random-B is configuration B with random weights, for speed alone; such
+networks are compressed by `rtn`, the others by `lockstep`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_liif.evaluate import environment_facts, load_rgb
+from edge_liif.memory import peak_resident_bytes
+from edge_liif.model.checkpoint import Network, load_network, random_network, save_network
+from edge_liif.model.convert import with_known_answer
+from edge_liif.model.liif import DecoderSpec
+from edge_liif.model.rdn import RDNSpec
+from edge_liif.model.spec import ModelSpec
+from edge_liif.model.zoo import resolve
+
+RANDOM = {"random-B": RDNSpec.uniform(16, 8, 64)}
+WARM_UP = 96  # LR pixels of a side
+
+
+@dataclass(frozen=True)
+class Step:
+    """program: "literal" or an engine; file: which of the network's files."""
+
+    name: str
+    program: str
+    precision: str
+    file: str = "original"
+
+
+STEPS = [
+    Step("literal forward pass, torch fp32", "literal", "fp32"),
+    Step("exact fast decoder, torch fp32", "torch-nchw", "fp32"),
+    Step("channels last", "torch", "fp32"),
+    Step("torch bf16", "torch", "bf16"),
+    Step("OpenVINO fp32", "openvino", "fp32"),
+    Step("OpenVINO bf16", "openvino", "bf16"),
+    Step("OpenVINO int8 (W8A8)", "openvino", "int8", "quantized"),
+    Step("pruned, OpenVINO fp32", "openvino", "fp32", "pruned"),
+    Step("pruned, OpenVINO bf16", "openvino", "bf16", "pruned"),
+    Step("pruned, OpenVINO int8 (W8A8)", "openvino", "int8", "pruned"),
+]
+
+
+def program(step: Step, network: Network, picture: NDArray[np.uint8], scale: float) -> Callable[[NDArray], NDArray]:
+    """uint8 (H, W, 3) to float32 (rows, columns, 3) in 0..1."""
+
+    def size(lr: NDArray) -> tuple[int, int]:
+        return round(lr.shape[0] * scale), round(lr.shape[1] * scale)
+
+    if step.program == "literal":
+        import torch
+
+        from edge_liif.model.reference import literal_enlarge
+
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+
+        def literal(lr: NDArray) -> NDArray:
+            tensor = torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 255
+            return literal_enlarge(network, tensor, size(lr)).numpy().clip(0, 1)
+
+        return literal
+    from edge_liif.options import Settings
+    from edge_liif.upscaler import Upscaler
+
+    engine = step.program.removesuffix("-nchw")
+    upscaler = Upscaler(network, Settings(engine=engine, precision=step.precision, device="cpu"))
+    if step.program.endswith("-nchw"):
+        layers = upscaler.choice(False).engine._layers  # type: ignore[attr-defined]
+        layers.tensors = {name: tensor.contiguous() for name, tensor in layers.tensors.items()}
+    return lambda lr: upscaler.enlarge_float(lr, size(lr))
+
+
+def work(step: Step, path: Path, picture: NDArray[np.uint8], scale: float, output: Path) -> None:
+    """The child process: a line of JSON for each line read."""
+    enlarge = program(step, load_network(path), picture, scale)
+    enlarge(picture[:WARM_UP, :WARM_UP])
+    if step.program != "literal":
+        enlarge(picture)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        result = enlarge(picture)
+        seconds = time.perf_counter() - start
+        np.save(output, result)
+        print(json.dumps({"seconds": seconds, "peak": peak_resident_bytes()}), flush=True)
+
+
+def files(model: str, prune: float, scale: float, folder: Path) -> dict[str, Path]:
+    """The network and its compressed forms, by the names that steps use."""
+    from edge_liif.compress.config import CompressConfig
+    from edge_liif.compress.pipeline import compress
+
+    if model in RANDOM:
+        network = random_network(ModelSpec(model, RANDOM[model], DecoderSpec((256,) * 4)))
+        method, path = "rtn", folder / f"{model}.safetensors"
+        save_network(with_known_answer(network), path)
+    else:
+        resolved = resolve(model)
+        network, method, path = load_network(resolved.path), "lockstep", resolved.path
+    found = {"original": path}
+    for name, share in (("quantized", 0.0), ("pruned", prune)):
+        small, report = compress(network, CompressConfig(method, share, 8, 8, scale))
+        found[name] = folder / f"{model}-{name}.safetensors"
+        save_network(with_known_answer(small), found[name])
+        before, after = report.multiply_adds
+        print(f"{model} {name}: {after / before:.3f} of the multiply-adds", file=sys.stderr, flush=True)
+    return found
+
+
+def multiply_adds_per_output(path: Path, scale: float) -> float:
+    """Multiply-adds per output pixel of the fast form, zero-weight evaluations skipped."""
+    from edge_liif.compress.structure import multiply_adds
+
+    return multiply_adds(load_network(path).spec, scale) / scale**2
+
+
+def compare(model: str, arguments: argparse.Namespace, picture: NDArray[np.uint8], folder: Path) -> None:
+    paths = files(model, arguments.prune, arguments.scale, folder)
+    source = folder / "picture.npy"
+    np.save(source, picture)
+    steps = [s for s in STEPS if arguments.literal or s.program != "literal"]
+    times: dict[str, list[float]] = {s.name: [] for s in steps}
+    peaks: dict[str, int] = {}
+    outputs = {s.name: folder / f"{i}.npy" for i, s in enumerate(steps)}
+    # the literal one alone, first: it takes gigabytes
+    for group in ([s for s in steps if s.program == "literal"], [s for s in steps if s.program != "literal"]):
+        children = {s.name: start(s, paths[s.file], source, arguments, outputs[s.name]) for s in group}
+        for _ in range(1 if group and group[0].program == "literal" else arguments.rounds):
+            for step in group:
+                child = children[step.name]
+                assert child.stdin is not None and child.stdout is not None
+                child.stdin.write("go\n")
+                child.stdin.flush()
+                answer = json.loads(child.stdout.readline())
+                times[step.name].append(answer["seconds"])
+                peaks[step.name] = answer["peak"]
+        for child in children.values():
+            child.communicate()
+    report(model, steps, times, peaks, outputs, paths, arguments)
+
+
+def start(step: Step, path: Path, source: Path, arguments: argparse.Namespace, output: Path) -> subprocess.Popen[str]:
+    words = [sys.executable, __file__, "--child", step.name, str(path), str(source), str(output)]
+    words += ["--scale", str(arguments.scale)]
+    child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    # one after the other: they warm up alone
+    if child.stdout.readline().strip() != "ready":
+        raise SystemExit(f"{step.name} failed")
+    return child
+
+
+def report(
+    model: str,
+    steps: list[Step],
+    times: dict[str, list[float]],
+    peaks: dict[str, int],
+    outputs: dict[str, Path],
+    paths: dict[str, Path],
+    arguments: argparse.Namespace,
+) -> None:
+    exact = np.load(outputs["OpenVINO fp32"]).astype(np.float64)
+    base = statistics.median(times[steps[0].name])
+    print(f"\n### {model}\n")
+    print("| step | k multiply-adds / output px | seconds (spread) | faster than the first | PSNR to fp32 | peak MiB |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for step in steps:
+        middle = statistics.median(times[step.name])
+        spread = f"{middle:.2f} ({min(times[step.name]):.2f}..{max(times[step.name]):.2f})"
+        error = np.square(np.load(outputs[step.name]) - exact).mean()
+        psnr = "–" if error == 0 or model in RANDOM else f"{-10 * np.log10(error):.1f}"
+        adds = multiply_adds_per_output(paths[step.file], arguments.scale) / 1e3
+        adds_text = (
+            f"{adds:.0f}" if step.program != "literal" else f"{literal_adds(paths['original'], arguments) / 1e3:.0f}"
+        )
+        print(
+            f"| {step.name} | {adds_text} | {spread} | {base / middle:.1f}x | {psnr} | {peaks[step.name] >> 20} |",
+            flush=True,
+        )
+
+
+def literal_adds(path: Path, arguments: argparse.Namespace) -> float:
+    """Multiply-adds per output pixel of the literal form: four times the MLP on 9 F features and 4 coordinates."""
+    from edge_liif.model.liif import OUTPUTS
+
+    spec = load_network(path).spec
+    encoder = sum(
+        int(np.prod(shape)) for name, shape in spec.tensor_shapes.items() if len(shape) == 4 and "encoder" in name
+    )
+    widths = [9 * spec.encoder.features + 4, *spec.decoder.hidden, OUTPUTS]
+    decoder = sum(a * b for a, b in itertools.pairwise(widths))
+    return encoder / arguments.scale**2 + 4 * decoder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["edsr-baseline-liif", "rdn-liif-s"])
+    parser.add_argument("--picture", type=Path, default=Path(__file__).parents[1] / "examples" / "kodim23.png")
+    parser.add_argument("--size", default="1024x768", help="the picture is resized to it; only its size matters")
+    parser.add_argument("--scale", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--prune", type=float, default=0.25)
+    parser.add_argument("--no-literal", dest="literal", action="store_false", help="leave out what takes minutes")
+    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        name, path, source, output = arguments.child
+        step = next(s for s in STEPS if s.name == name)
+        work(step, Path(path), np.load(source), arguments.scale, Path(output))
+        return
+    import cv2
+
+    width, height = map(int, arguments.size.split("x"))
+    picture = cv2.resize(load_rgb(arguments.picture), (width, height), interpolation=cv2.INTER_CUBIC)
+    threads = len(os.sched_getaffinity(0))
+    facts = ", ".join(f"{k} {v}" for k, v in environment_facts().items())
+    print(f"{width}x{height} x{arguments.scale:g}, {threads} threads; {facts}")
+    for model in arguments.models:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(model, arguments, picture, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
