@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 # A leaf's or a noise picture's colour: middle grey, a normal number for all channels and one for each.
 GREY, SPREAD_GREY, SPREAD_COLOUR = 0.5, 0.25, 0.1
+# Most things are greyish, a few are vivid: the spread of colour is log-normal, with this standard deviation. Without it
+# nothing is ever as red as a parrot, and channels that only such colours use are pruned away.
+SPREAD_VIVIDNESS = 0.8
 DRAWN_AT_ONCE = 8192
 MOST_DRAWN = 64 * DRAWN_AT_ONCE
 """Leaves drawn before the rest is left to the background: only leaves far smaller than a picture need as many."""
@@ -40,7 +43,8 @@ def noise_picture(generator: np.random.Generator, side: int) -> NDArray[np.uint8
     photographs are not periodic."""
     grey = one_over_f(generator, 2 * side, 1)[:side, :side]
     colour = one_over_f(generator, 2 * side, 3)[:side, :side]
-    return to_uint8(GREY + SPREAD_GREY * grey + SPREAD_COLOUR * colour)
+    vivid = np.exp(SPREAD_VIVIDNESS * generator.standard_normal())
+    return to_uint8(GREY + SPREAD_GREY * grey + vivid * SPREAD_COLOUR * colour)
 
 
 def leaves_picture(
@@ -52,10 +56,11 @@ def leaves_picture(
     `texture` (standard deviation, share of full scale).
     """
     leaf_of, leaves = _lay(generator, side, smallest, largest)
+    vivid = np.exp(SPREAD_VIVIDNESS * generator.standard_normal((leaves, 1)))
     colour = (
         GREY
         + SPREAD_GREY * generator.standard_normal((leaves, 1))
-        + SPREAD_COLOUR * generator.standard_normal((leaves, 3))
+        + vivid * SPREAD_COLOUR * generator.standard_normal((leaves, 3))
     )
     # squared: plain leaves and faintly textured ones are more frequent than strongly textured ones
     contrast = texture * generator.random(leaves) ** 2

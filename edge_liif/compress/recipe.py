@@ -41,7 +41,7 @@ class Recipe:
     jpeg_share: float = 0.3
     jpeg_quality: tuple[int, int] = (30, 95)
     reduce: int = 3
-    smallest_radius: float = 1.0
+    smallest_radius: float = 2.0
     largest_radius: float = 48.0
     texture: float = 0.2
 
