@@ -13,6 +13,8 @@ import torch
 
 # Ridge of every regression, as a share of the mean diagonal of the matrix it steadies.
 RIDGE = 1e-4
+# Drops that an inverse covariance learns of together.
+LATE_DROPS = 32
 
 
 class Moments:
@@ -32,7 +34,7 @@ class Moments:
         self._xy = torch.zeros(inputs, outputs, dtype=torch.float64)
 
     def add(self, x: torch.Tensor, y: torch.Tensor, piece: int = 8192) -> None:
-        """Take in samples x (n, D) and y (n, O)."""
+        """Take in samples x (n, D) and y (n, O), O may be 0."""
         for start in range(0, len(x), piece):
             a, b = x[start : start + piece].float(), y[start : start + piece].float()
             if self.count == 0:
@@ -41,7 +43,8 @@ class Moments:
             self.count += len(a)
             self._x += a.sum(0, dtype=torch.float64)
             self._y += b.sum(0, dtype=torch.float64)
-            self._xx += a.T @ a
+            # numpy knows that this is symmetric (BLAS syrk), which is half the work; torch doesn't
+            self._xx += torch.from_numpy(a.numpy().T @ a.numpy())
             self._xy += a.T @ b
 
     @property
@@ -51,17 +54,18 @@ class Moments:
 
     def covariance(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(C_xx (D, D), C_xy (D, O)), means removed, ridge added to C_xx."""
-        xx, xy = self._centred()
+        xx, xy = self.centred()
         return ridged(xx), xy
 
-    def _centred(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def centred(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(C_xx, C_xy) without the ridge. The leading rows and columns are those of the leading inputs alone."""
         x, y = self._x / self.count, self._y / self.count
         return self._xx / self.count - torch.outer(x, x), self._xy / self.count - torch.outer(x, y)
 
     def solution(self, near: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, the ridge
         pulling towards `near` (O, D), zero by default."""
-        bare, xy = self._centred()
+        bare, xy = self.centred()
         xx = ridged(bare)
         if near is not None:
             xy = xy + (xx - bare) @ near.double().T
@@ -108,28 +112,20 @@ def eliminate(
     its other inputs, as in Optimal Brain Surgeon (Hassibi and Stork 1993) with groups for single weights. `dropping` is
     told each choice. Inputs in no group are never dropped.
     """
-    inverses = [torch.linalg.inv(r.covariance.double()) for r in readers]
-    weights = [r.weight.double().clone() for r in readers]
+    remaining = [_Remaining(reader) for reader in readers]
     groups = len(readers[0].columns)
     alive = torch.ones(groups, dtype=torch.bool)
     dropped, costs = [], []
     for _ in range(count):
         cost = torch.zeros(groups, dtype=torch.float64)
-        for reader, inverse, weight in zip(readers, inverses, weights, strict=True):
-            read = torch.nonzero(alive & (reader.columns[:, 0] >= 0)).flatten()
-            if len(read):
-                columns = reader.columns[read]
-                blocks = inverse[columns[:, :, None], columns[:, None, :]]
-                parts = weight[:, columns].permute(1, 2, 0)
-                cost[read] += (parts * torch.linalg.solve(blocks, parts)).sum((1, 2))
+        for reader in remaining:
+            cost[reader.groups] += reader.costs()
         candidates = [g for g in cost.argsort().tolist() if alive[g] and may_drop(g)]
         if not candidates:
             break
         best = candidates[0]
-        for reader, inverse, weight in zip(readers, inverses, weights, strict=True):
-            columns = reader.columns[best]
-            if columns[0] >= 0:
-                _drop(inverse, weight, columns)
+        for reader in remaining:
+            reader.drop(best)
         alive[best] = False
         dropping(best)
         dropped.append(best)
@@ -137,16 +133,55 @@ def eliminate(
     return Elimination(dropped, costs)
 
 
-def _drop(inverse: torch.Tensor, weight: torch.Tensor, columns: torch.Tensor) -> None:
-    """Take inputs out of an inverse covariance, and compensate for them in the weight; in place."""
-    gain = torch.linalg.solve(inverse[columns[:, None], columns], inverse[columns])
-    weight -= weight[:, columns] @ gain
-    inverse -= inverse[:, columns] @ gain
-    # exact zeros (and ones on the diagonal) where rounding leaves something: these inputs are gone
-    inverse[columns] = 0.0
-    inverse[:, columns] = 0.0
-    inverse[columns, columns] = 1.0
-    weight[:, columns] = 0.0
+class _Remaining:
+    """A reader while its inputs go.
+
+    Each drop takes a matrix V^T V of as many ranks as the group has taps from the inverse covariance. The costs need
+    its diagonal blocks alone, so these and the weight are kept up to date, and the rest of the inverse learns of many
+    drops at once: for thousands of inputs it is memory traffic that would take the time.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self.groups = torch.nonzero(reader.columns[:, 0] >= 0).flatten()
+        self._columns = reader.columns[self.groups]
+        self._number = {group: i for i, group in enumerate(self.groups.tolist())}
+        self._inverse = torch.linalg.inv(reader.covariance.double())
+        self._weight = reader.weight.double().T.clone()  # (D, O): the rows of a group are read together
+        self._blocks = self._inverse[self._columns[:, :, None], self._columns[:, None, :]]
+        self._gone = torch.zeros(len(self._inverse), dtype=torch.bool)
+        taps = reader.columns.shape[1]
+        self._late = torch.empty(LATE_DROPS * taps, len(self._inverse), dtype=torch.float64)
+        self._used = 0
+
+    def costs(self) -> torch.Tensor:
+        """What losing each of `groups` would cost; 0 for those that are lost."""
+        parts = self._weight[self._columns]
+        return (torch.linalg.inv(self._blocks) * (parts @ parts.mT)).sum((1, 2))
+
+    def drop(self, group: int) -> None:
+        """Take a group's inputs out, and compensate for them in the weight; nothing if it is not read here."""
+        if group not in self._number:
+            return
+        number = self._number[group]
+        columns = self._columns[number]
+        taps = len(columns)
+        if self._used == len(self._late):
+            self._inverse -= self._late.T @ self._late
+            self._used = 0
+        late = self._late[: self._used]
+        rows = self._inverse[columns] - late[:, columns].T @ late
+        # exact zeros where rounding leaves something: these inputs are gone
+        rows[:, self._gone] = 0.0
+        factor = torch.linalg.cholesky(rows[:, columns])
+        v = torch.linalg.solve_triangular(factor, rows, upper=False)
+        self._late[self._used : self._used + taps] = v
+        self._used += taps
+        self._weight -= v.T @ torch.linalg.solve_triangular(factor, self._weight[columns], upper=False)
+        parts = v[:, self._columns].transpose(0, 1)
+        self._blocks -= parts.mT @ parts
+        self._gone[columns] = True
+        self._weight[columns] = 0.0
+        self._blocks[number] = torch.eye(taps, dtype=torch.float64)
 
 
 def patches(x: torch.Tensor, kernel: int, step: int = 1, first: tuple[int, int] = (0, 0)) -> torch.Tensor:

@@ -21,17 +21,16 @@ from ..model.layers import ChannelGroup
 from ..model.liif import COORDINATES, layer_names
 from ..model.quantization import ActivationQuantization, WeightQuantization
 from .layer import Layer, Source
-from .least_squares import patches
 from .methods import REPAIRS, Method
+from .places import Places
 from .quantize import activation_quantization, gptq, round_to_nearest, row_scales
 from .queries import Queries, mlp_inputs
 from .read_together import read_together
 from .structure import channel_groups
 
-# Samples of a layer's input that its statistics are made from, at least, and per column of its weight.
-FEWEST_SAMPLES, SAMPLES_PER_COLUMN = 20_000, 12
 # Bits of the last convolution and of the last MLP layer are never fewer than this.
 OUTER_BITS = 8
+Samples = Iterator[tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -108,30 +107,17 @@ class Lockstep:
     # the four operations of `Layers`
 
     def conv(self, x: Value, name: str) -> Value:
-        weight, bias = self._source[f"{name}.weight"], self._source[f"{name}.bias"]
-        pad = weight.shape[-1] // 2
-        goal = F.conv2d(x.original, weight, bias, padding=pad)
+        kernel = self._source[f"{name}.weight"].shape[-1]
         read = self._quantized(x)
-        kept = self.kept.get(name, range(len(weight)))
-        rows = torch.tensor(list(kept))
-        kernel = weight.shape[-1]
 
-        def samples() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-            step = self.step(read, kernel)
-            for i in range(len(read)):
-                first = (i % step, (i // step) % step)
-                yield (
-                    patches(read[i : i + 1], kernel, step, first),
-                    patches(goal[i : i + 1, rows], 1, step, first),
-                )
+        def apply(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+            return F.conv2d(x, weight.view(len(weight), -1, kernel, kernel), bias, padding=kernel // 2)
 
-        layer = self._layer(x, name, weight.flatten(1)[rows], bias[rows], kernel * kernel, 0, samples)
-        new = self._compressed(layer)
-        new = new.view(len(rows), -1, kernel, kernel)
-        output = F.conv2d(read, new, self.tensors[f"{name}.bias"], padding=pad)
-        output = self._settle(name, output, goal[:, rows])
-        self.tensors[f"{name}.weight"] = new
-        return Value(goal, output, (Part(name, len(weight), kept, True),))
+        def samples(goal: torch.Tensor) -> Samples:
+            places = Places.enough_for(read, kernel)
+            return ((places.patches(read, i, kernel), places.patches(goal, i, 1)) for i in range(len(read)))
+
+        return self._through(x, read, name, kernel * kernel, 0, apply, samples)
 
     def relu(self, x: Value) -> Value:
         part = x.parts[0]
@@ -164,50 +150,51 @@ class Lockstep:
                 x = self.relu(x)
 
     def _linear(self, x: Value, name: str, taps: int, free: int) -> Value:
-        weight, bias = self._source[f"{name}.weight"], self._source[f"{name}.bias"]
-        goal = F.linear(x.original, weight, bias)
         read = x.compressed if free else self._quantized(x)
-        kept = self.kept.get(name, range(len(weight)))
-        rows = torch.tensor(list(kept))
-
-        def samples() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-            yield read, goal[:, rows]
-
-        layer = self._layer(x, name, weight[rows], bias[rows], taps, free, samples)
-        new = self._compressed(layer)
-        output = self._settle(name, F.linear(read, new, self.tensors[f"{name}.bias"]), goal[:, rows])
-        self.tensors[f"{name}.weight"] = new
-        return Value(goal, output, (Part(name, len(weight), kept, True),))
+        return self._through(x, read, name, taps, free, F.linear, lambda goal: iter([(read, goal)]))
 
     # one layer
 
-    def _layer(
+    def _through(
         self,
         x: Value,
+        read: torch.Tensor,
         name: str,
-        weight: torch.Tensor,
-        bias: torch.Tensor,
         taps: int,
         free: int,
-        samples: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]],
-    ) -> Layer:
+        apply: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+        samples: Callable[[torch.Tensor], Samples],
+    ) -> Value:
+        """The outputs of a layer before and after its compression, which happens here.
+
+        read: what the compressed one reads; apply(x, weight (O, I * taps), bias): what the layer does; samples(goal):
+        of `read` and of the output that it should give.
+        """
+        weight, bias = self._source[f"{name}.weight"], self._source[f"{name}.bias"]
+        goal = apply(x.original, weight.flatten(1), bias)
+        kept = self.kept.get(name, range(len(weight)))
+        rows = torch.tensor(list(kept))
+        wanted = goal[:, rows]
         left, start = [], 0
         for part in x.parts:
             left += [start + c for c in part.kept]
             start += part.width
-        exponents = self._exponents(x)
-        return Layer(
+        layer = Layer(
             name,
-            weight,
-            bias,
+            weight.flatten(1)[rows],
+            bias[rows],
             taps,
             free,
             torch.tensor(left),
-            exponents,
+            self._exponents(x),
             lambda: x.original,
-            samples,
+            lambda: samples(wanted),
             self._sources(name),
         )
+        new = self._compressed(layer)
+        output = self._settle(name, apply(read, new, self.tensors[f"{name}.bias"]), wanted)
+        self.tensors[f"{name}.weight"] = new.view(len(rows), -1, *weight.shape[2:])
+        return Value(goal, output, (Part(name, len(weight), kept, True),))
 
     def _sources(self, name: str) -> list[Source]:
         """The groups that a layer reads, with their producers' filters before and after."""
@@ -326,10 +313,3 @@ class Lockstep:
             shift = round(math.log2(quantization.scale / top[quantization.signed]))
             found += [shift + e for e in quantization.exponents or [0] * len(part.kept)]
         return tuple(found) if any(found) else ()
-
-    @staticmethod
-    def step(read: torch.Tensor, kernel: int) -> int:
-        """Every how manieth row and column is enough for the statistics of a layer."""
-        wanted = max(FEWEST_SAMPLES, SAMPLES_PER_COLUMN * read.shape[1] * kernel * kernel)
-        there = len(read) * read.shape[2] * read.shape[3]
-        return max(1, round((there / wanted) ** 0.5))

@@ -14,7 +14,7 @@ from ..model.quantization import ActivationQuantization, WeightQuantization
 # Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
 # taken.
 SHRINK = torch.linspace(1.0, 0.4, 31)
-# Columns that GPTQ rounds before the rest of the matrix learns of their errors.
+# Columns that GPTQ rounds before the next ones learn of their errors.
 BLOCK = 128
 # Of two, in the scale of a channel relative to its value's; in a concatenation the difference of scales comes on top,
 # and files hold twice this.
@@ -72,27 +72,31 @@ def round_to_nearest(weight: torch.Tensor, scale: torch.Tensor, bits: int) -> to
 def gptq(weight: torch.Tensor, covariance: torch.Tensor, scale: torch.Tensor, bits: int) -> torch.Tensor:
     """The weight (O, D) on the same grid, each column's rounding error made good by the columns after it (GPTQ, Frantar
     et al., arXiv 2210.17323). covariance (D, D) of the inputs, positive definite. Columns go in order of falling
-    variance."""
+    variance.
+
+    With covariance = M^T M, M lower triangular, the error e of a row costs |M e|^2, whose i-th term has the errors up
+    to the i-th only. So rounding w_i - sum_{j<i} M_ij e_j / M_ii instead of w_i makes good what is made good by GPTQ's
+    updates from the inverse, and needs no inverse.
+    """
     top = largest_integer(bits)
     order = covariance.diagonal().argsort(descending=True)
-    w = weight[:, order].double().clone()
-    inverse = torch.linalg.inv(covariance[order][:, order])
-    # rows of the upper factor of the inverse are the updates that OBS would make one column at a time
-    factor = torch.linalg.cholesky((inverse + inverse.T) / 2, upper=True)
+    backwards = order.flip(0)
+    factor = torch.linalg.cholesky(covariance[backwards[:, None], backwards]).T.flip(0, 1)
+    factor = factor / factor.diagonal()[:, None]
+    w = weight[:, order].double()
     step = scale.double().reshape(-1)
-    result = torch.empty_like(w)
+    errors = torch.zeros_like(w)
     for start in range(0, w.shape[1], BLOCK):
         stop = min(start + BLOCK, w.shape[1])
-        part, local = w[:, start:stop].clone(), factor[start:stop, start:stop]
-        errors = torch.empty_like(part)
+        part = w[:, start:stop] - errors[:, :start] @ factor[start:stop, :start].T
+        local = factor[start:stop, start:stop]
         for i in range(stop - start):
             rounded = (part[:, i] / step).round().clamp(-top, top) * step
-            errors[:, i] = (part[:, i] - rounded) / local[i, i]
-            part[:, i:] -= torch.outer(errors[:, i], local[i, i:])
-            result[:, start + i] = rounded
-        w[:, stop:] -= errors @ factor[start:stop, stop:]
-    back = torch.empty_like(result)
-    back[:, order] = result
+            error = rounded - w[:, start + i]
+            errors[:, start + i] = error
+            part[:, i + 1 :] -= torch.outer(error, local[i + 1 :, i])
+    back = torch.empty_like(w)
+    back[:, order] = w + errors
     # exactly the float32 multiples that round_to_nearest would give
     return round_to_nearest(back.float(), scale, bits)
 

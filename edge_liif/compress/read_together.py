@@ -1,4 +1,5 @@
-"""Which values must have scales that differ by powers of two only: those that some layer reads as one concatenation.
+"""Who reads what; and which values must have scales that differ by powers of two only: those that some layer reads as
+one concatenation.
 
 A dense block's growth channels are read together, and so are the outputs of all blocks, at the end. Signed and unsigned
 values are convolved apart (`engine/integer.py`) and don't bind each other.
@@ -24,8 +25,10 @@ class _Names:
 
     def __init__(self) -> None:
         self.sets: list[set[str]] = []
+        self.inputs: dict[str, tuple[Value, ...]] = {}
 
     def conv(self, x: tuple[Value, ...], name: str) -> tuple[Value, ...]:
+        self.inputs[name] = x
         for signed in (True, False):
             together = {value.name for value in x if value.signed == signed}
             touched = [known for known in self.sets if known & together]
@@ -45,6 +48,15 @@ class _Names:
 
 def read_together(spec: ModelSpec) -> dict[str, frozenset[str]]:
     """For every value that an encoder's convolution reads: the values, itself included, that it shares a scale with."""
+    return {name: frozenset(names) for names in _named(spec).sets for name in names}
+
+
+def encoder_inputs(spec: ModelSpec) -> dict[str, tuple[Value, ...]]:
+    """For every convolution of the encoder: the values that it reads, in the order of its input channels."""
+    return _named(spec).inputs
+
+
+def _named(spec: ModelSpec) -> _Names:
     layers = _Names()
     spec.encoder_module.forward(layers, spec.encoder, (Value("lr", True),))
-    return {name: frozenset(names) for names in layers.sets for name in names}
+    return layers

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from ..engine.torch import TorchLayers
 from ..model.checkpoint import Network
 from ..model.layers import ChannelGroup
-from ..model.liif import COORDINATES, layer_names
-from .least_squares import Moments, Reader, eliminate, patches
-from .lockstep import Lockstep
-from .queries import Queries, mlp_inputs
+from .least_squares import Moments, Reader, eliminate, ridged
+from .places import Places
+from .queries import Queries
+from .read_together import encoder_inputs
 from .structure import channel_groups
+from .watch import watch
 
 # Channels of a group that no elimination takes: a layer without outputs is no layer.
 FEWEST_LEFT = 16
@@ -50,7 +50,8 @@ def by_energy(network: Network, lr: torch.Tensor, queries: Queries) -> dict[str,
     def seen(name: str, x: torch.Tensor) -> None:
         energy[name] = F.relu(x).square().mean([d for d in range(x.ndim) if d != 1])
 
-    _watch(network, lr, queries, outputs=seen)
+    with torch.inference_mode():
+        watch(network, lr, queries, outputs=seen)
     orders = {}
     for group in channel_groups(network.spec):
         value = energy[group.producer] * _reader_norms(network, group)
@@ -64,35 +65,56 @@ def by_damage(
     """Joint elimination by predicted squared error of the picture: OBS cost at every reader, weighted by what an error
     of its outputs costs. Groups that share readers (the convolutions of one dense block) are eliminated together."""
     groups = channel_groups(network.spec)
-    clusters = _clusters(groups)
     orders: dict[str, Order] = {}
-    waiting = {i: {name for g in cluster for name, _ in g.consumers} for i, cluster in enumerate(clusters)}
     covariances: dict[str, torch.Tensor] = {}
+    waiting = []
+    for cluster in _clusters(groups):
+        widest = _widest_readers(network, list(dict.fromkeys(name for g in cluster for name, _ in g.consumers)))
+        waiting.append((cluster, widest, set(widest.values())))
 
     def seen(name: str, x: torch.Tensor) -> None:
-        for i, names in waiting.items():
-            if name in names:
+        for cluster, widest, missing in waiting:
+            if name in missing:
                 covariances[name] = _covariance(network, name, x)
-                names.discard(name)
-                if not names:
-                    orders.update(_eliminated(network, clusters[i], covariances, sensitivity))
-                    for group in clusters[i]:
-                        for reader, _ in group.consumers:
-                            covariances.pop(reader, None)
+                missing.discard(name)
+                if not missing:
+                    orders.update(_eliminated(network, cluster, widest, covariances, sensitivity))
+                    for reader in widest.values():
+                        covariances.pop(reader, None)
 
-    _watch(network, lr, queries, inputs=seen)
+    with torch.inference_mode():
+        watch(network, lr, queries, inputs=seen)
     return orders
+
+
+def _widest_readers(network: Network, readers: Sequence[str]) -> dict[str, str]:
+    """For each of these layers the one, among them, whose inputs begin with all that it reads, and are the most: its
+    covariance holds theirs, as the last convolution's of a dense block does."""
+    inputs = encoder_inputs(network.spec)
+    kernels = {name: network.tensors[f"{name}.weight"].shape[2:] for name in readers}
+    widest = {}
+    for name in readers:
+        # the decoder's layers have one reader each
+        mine = inputs.get(name, ())
+        holders = [
+            other
+            for other in readers
+            if other == name or (mine and kernels[other] == kernels[name] and inputs[other][: len(mine)] == mine)
+        ]
+        widest[name] = max(holders, key=lambda other: len(inputs.get(other, ())))
+    return widest
 
 
 def _eliminated(
     network: Network,
     cluster: Sequence[ChannelGroup],
+    widest: Mapping[str, str],
     covariances: Mapping[str, torch.Tensor],
     sensitivity: Mapping[str, torch.Tensor],
 ) -> dict[str, Order]:
     members = [(group, channel) for group in cluster for channel in range(group.width)]
     readers = []
-    for name in dict.fromkeys(name for group in cluster for name, _ in group.consumers):
+    for name in widest:
         weight = torch.from_numpy(network.tensors[f"{name}.weight"]).double()
         taps = weight[0, 0].numel()
         columns = torch.full((len(members), taps), -1)
@@ -101,7 +123,8 @@ def _eliminated(
                 if consumer == name:
                     columns[i] = (first + channel) * taps + torch.arange(taps)
         scaled = weight.flatten(1) * sensitivity[name].double().sqrt()[:, None]
-        readers.append(Reader(covariances[name], scaled, columns))
+        inputs = scaled.shape[1]
+        readers.append(Reader(ridged(covariances[widest[name]][:inputs, :inputs]), scaled, columns))
     left = {group.producer: group.width for group in cluster}
 
     def may_drop(i: int) -> bool:
@@ -134,54 +157,17 @@ def _clusters(groups: Sequence[ChannelGroup]) -> list[list[ChannelGroup]]:
 
 
 def _covariance(network: Network, name: str, x: torch.Tensor) -> torch.Tensor:
-    weight = network.tensors[f"{name}.weight"]
+    """Of what a layer reads, without a ridge."""
+    kernel = 1 if x.ndim == 2 else network.tensors[f"{name}.weight"].shape[-1]
+    moments = Moments(x.shape[1] * kernel * kernel, 0)
     if x.ndim == 2:
-        moments = Moments(x.shape[1], 1)
-        moments.add(x, x[:, :1])
-        return moments.covariance()[0]
-    kernel = weight.shape[-1]
-    moments = Moments(x.shape[1] * kernel * kernel, 1)
-    step = Lockstep.step(x, kernel)
-    for i in range(len(x)):
-        samples = patches(x[i : i + 1], kernel, step, (i % step, (i // step) % step))
-        moments.add(samples, samples[:, :1])
-    return moments.covariance()[0]
-
-
-class _WatchedLayers(TorchLayers):
-    def __init__(self, network: Network, inputs, outputs) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(network, torch.float32, torch.device("cpu"))
-        self._inputs, self._outputs = inputs, outputs
-
-    def conv(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        self._inputs(name, x)
-        y = super().conv(x, name)
-        self._outputs(name, y)
-        return y
-
-    def relu(self, x: torch.Tensor) -> torch.Tensor:
-        return F.relu(x)
-
-
-def _watch(  # type: ignore[no-untyped-def]
-    network: Network,
-    lr: torch.Tensor,
-    queries: Queries,
-    inputs=lambda name, x: None,
-    outputs=lambda name, x: None,
-) -> None:
-    """Run the original network once and show every layer's input and output (before the ReLU)."""
-    names = layer_names(network.spec.decoder)
-    with torch.inference_mode():
-        layers = _WatchedLayers(network, inputs, outputs)
-        features = network.spec.encoder_module.forward(layers, network.spec.encoder, lr)
-        x = mlp_inputs(features, queries)
-        for name in names:
-            inputs(name, x if name != names[0] else x[:, :-COORDINATES])
-            weight, bias = (torch.from_numpy(network.tensors[f"{name}.{part}"]) for part in ("weight", "bias"))
-            x = F.linear(x, weight, bias)
-            outputs(name, x)
-            x = F.relu(x)
+        moments.add(x, x[:, :0])
+    else:
+        places = Places.enough_for(x, kernel)
+        for i in range(len(x)):
+            samples = places.patches(x, i, kernel)
+            moments.add(samples, samples[:, :0])
+    return moments.centred()[0]
 
 
 def _reader_norms(network: Network, group: ChannelGroup) -> torch.Tensor:

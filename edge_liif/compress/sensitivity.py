@@ -8,27 +8,10 @@ picture, v random signs (Hutchinson's estimate of the diagonal of J^T J).
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 
-from ..engine.torch import TorchLayers
 from ..model.checkpoint import Network
-from ..model.liif import layer_names
-from .queries import Queries, mlp_inputs
-
-
-class _RecordingLayers(TorchLayers):
-    """Executes eagerly and keeps every convolution's output, so that its gradient can be asked for."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__(network, torch.float32, torch.device("cpu"))
-        for tensor in self.tensors.values():
-            tensor.requires_grad_()
-        self.outputs: dict[str, torch.Tensor] = {}
-
-    def conv(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        y = super().conv(x, name)
-        self.outputs[name] = y
-        return y
+from .queries import Queries
+from .watch import watch
 
 
 def sensitivities(network: Network, lr: torch.Tensor, queries: Queries, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -38,19 +21,11 @@ def sensitivities(network: Network, lr: torch.Tensor, queries: Queries, seed: in
     """
     generator = torch.Generator().manual_seed(seed)
     total: dict[str, torch.Tensor] = {}
-    names = layer_names(network.spec.decoder)
-    tensors = {n: torch.from_numpy(network.tensors[n].copy()) for n in network.tensors if n.startswith("imnet.")}
     for i in range(len(lr)):
-        layers = _RecordingLayers(network)
-        features = network.spec.encoder_module.forward(layers, network.spec.encoder, lr[i : i + 1])
+        outputs: dict[str, torch.Tensor] = {}
         one = Queries(queries.cell[i : i + 1], queries.offset[i : i + 1], queries.size[i : i + 1])
-        x = mlp_inputs(features, one)
-        outputs = dict(layers.outputs)
-        for name in names:
-            x = F.linear(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"])
-            outputs[name] = x
-            if name != names[-1]:
-                x = F.relu(x)
+        # a picture that asks for its gradient is what makes torch remember everything behind it
+        x = watch(network, lr[i : i + 1].clone().requires_grad_(), one, outputs=outputs.__setitem__)
         signs = torch.randint(0, 2, x.shape, generator=generator) * 2.0 - 1
         gradients = torch.autograd.grad((x * signs).sum(), list(outputs.values()))
         for name, gradient in zip(outputs, gradients, strict=True):

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
+from edge_liif.compress.watch import Watched
 from edge_liif.engine.torch import TorchLayers
 from edge_liif.geometry import axis_queries
 from edge_liif.model.checkpoint import Network
@@ -41,15 +42,6 @@ class TrainableLayers(TorchLayers):
         pad = weight.shape[-1] // 2
         wide = F.pad(x, (pad, pad, pad, pad)) - self.centres[name].to(x.dtype)[:, None, None]
         return F.conv2d(wide, weight, self.tensors[f"{name}.bias"])
-
-
-class _MeasuringLayers(TrainableLayers):
-    """Executes and takes the mean of every convolution's input."""
-
-    def conv(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        y = super().conv(x, name)
-        self.centres[name] = x.float().mean((0, 2, 3))
-        return y
 
 
 class AxisTable:
@@ -92,11 +84,15 @@ class Learner:
 
     def centre(self, lr: torch.Tensor) -> None:
         """From now on the encoder's convolutions read their inputs less the means they have on lr (B, 3, h, w)."""
-        measuring = _MeasuringLayers(self.tensors)
+        centres: Tensors = {}
+
+        def measure(name: str, x: torch.Tensor) -> None:
+            centres[name] = x.float().mean((0, 2, 3))
+
         with torch.no_grad():
-            self.encoder_module.forward(measuring, self.encoder_spec, lr)
-        self.set_centres(measuring.centres)
-        for name in measuring.centres:
+            self.encoder_module.forward(Watched(TrainableLayers(self.tensors), measure), self.encoder_spec, lr)
+        self.set_centres(centres)
+        for name in centres:
             self.tensors[f"{name}.bias"].data += self._moved(name, self.tensors)
 
     def set_centres(self, centres: Tensors) -> None:
