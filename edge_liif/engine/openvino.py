@@ -159,11 +159,15 @@ class OpenVINOEngine(Engine):
         # concatenation, held twice, beside the hidden map, held twice while it is transposed. The decoder's blocks
         # take over memory that the encoder has freed; they are counted all the same.
         spec = self._network.spec
-        each = self._floats.size
-        values = 2 * spec.decoder.hidden[0] + 2 * spec.widest_input + 7 * spec.encoder.features
+        hidden, each = spec.decoder.hidden, self._floats.size
         weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
-        hidden = spec.decoder.hidden
-        return MemoryFacts(BASE_BYTES + 5 * weights, each * values, 2 * each * max(hidden), 4 * hidden[0] + 64)
+        base, column = BASE_BYTES + 5 * weights, 4 * hidden[0] + 64
+        if self.precision == "int8":
+            # concatenations are levels of one byte; the residual stream and the hidden map are floats
+            pixel = each * (2 * hidden[0] + 9 * spec.encoder.features) + 2 * spec.widest_input
+            return MemoryFacts(base, pixel, (each + 2) * max(hidden), column)
+        pixel = each * (2 * hidden[0] + 2 * spec.widest_input + 7 * spec.encoder.features)
+        return MemoryFacts(base, pixel, 2 * each * max(hidden), column)
 
     def _compile(self, model: ov.Model, outputs: bool) -> Any:
         if self._storage != ov.Type.f32:
