@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_liif.geometry import axis_queries, output_span
+from edge_liif.geometry import SCATTERED, CellPattern, axis_queries, cell_pattern, output_span
 
 sizes = st.tuples(st.integers(1, 60), st.floats(1, 9)).map(lambda p: (p[0], max(1, round(p[0] * p[1]))))
 
@@ -88,3 +88,33 @@ def test_padding_repeats_what_is_there() -> None:
 def test_positions_outside_are_refused(span: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="not inside"):
         axis_queries(7, 21, *span)
+
+
+@pytest.mark.parametrize(("size", "out"), [(40, 120), (40, 80), (40, 160), (40, 60), (37, 53), (30, 31), (5, 500)])
+def test_arranged_by_cell_the_queries_are_the_same(size: int, out: int) -> None:
+    """Any part of an axis, any origin: each position mixes the same two evaluations with the same weight."""
+    pattern = cell_pattern(size, out)
+    if pattern.per_cell == 1 and out > size:
+        # not worth arranging; it must be possible all the same
+        most = int(np.bincount(axis_queries(size, out, 0, out).index).max())
+        pattern = CellPattern(most, None)
+    for start, stop, origin in [(0, out, 0), (out // 3, out // 2, 3), (out // 2, out, 0), (0, 1, 0)]:
+        plain = axis_queries(size, out, start, stop, origin)
+        cells = int(np.ptp(plain.index)) + 3
+        arranged = plain.by_cell(pattern, cells)
+        assert arranged.evaluations == cells * pattern.per_cell
+        assert (np.ptp(arranged.index.reshape(cells, -1), axis=1) == 0).all()
+        for side in ("first", "second"):
+            mine, other = getattr(arranged, side), getattr(plain, side)
+            assert np.array_equal(arranged.index[mine], plain.index[other])
+            assert np.array_equal(arranged.offset[mine], plain.offset[other])
+        assert np.array_equal(arranged.weight, plain.weight)
+        if pattern.offsets:
+            assert np.array_equal(arranged.offset.reshape(cells, -1), np.tile(pattern.offsets, (cells, 1)))
+
+
+def test_integer_scales_have_the_same_offsets_in_every_cell() -> None:
+    assert cell_pattern(40, 120) == CellPattern(5, (-4 / 3, -2 / 3, 0.0, 2 / 3, 4 / 3))
+    assert cell_pattern(40, 80).per_cell == 4
+    assert cell_pattern(40, 60).offsets is None, "offsets alternate"
+    assert cell_pattern(100, 170) == SCATTERED, "too many places would be spare"

@@ -22,7 +22,7 @@ def test_version(cli):
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["run"], ["plan"], ["eval"], ["doctor"], ["models"]]
+    [[], ["run"], ["plan"], ["export"], ["eval"], ["doctor"], ["models"]]
     + [["models", word] for word in ("list", "show", "fetch", "verify", "import")],
 )
 def test_help(cli, words):
@@ -33,7 +33,7 @@ def test_help(cli, words):
 
 def test_plan_says_shapes_memory_and_papers_and_does_nothing(cli, picture):
     picture("a.png", 40, 30, mode="RGBA")
-    done = cli("plan", "a.png", "--scale", "3")
+    done = cli("plan", "a.png", "--scale", "3", "--model", MODEL)
     text = done.stdout.decode()
     assert (done.status, done.stderr) == (0, "")
     for part in (
@@ -72,9 +72,9 @@ def test_plan_warns_of_what_would_be_lost(cli):
 
 def test_models_list(cli):
     text = cli("models", "list").stdout.decode()
-    assert f"{MODEL} (default)" in text
+    assert f"{MODEL}-int8 (default)" in text
     listed = {m["name"]: m for m in json.loads(cli("models", "list", "--json").stdout)}
-    assert listed[MODEL]["default"] is True
+    assert listed[f"{MODEL}-int8"]["default"] is True
     assert listed[MODEL]["licence"] == "BSD-3-Clause"
     assert listed["rdn-liif"]["status"] == "not fetched"
     assert listed["rdn-liif"]["path"] is None
@@ -162,12 +162,26 @@ def test_doctor(cli):
     done = cli("doctor", "--json", "--threads", "1")
     assert done.status == 0, done.stderr
     facts = json.loads(done.stdout)
-    assert facts["model"] == MODEL
+    assert facts["model"] == f"{MODEL}-int8"
     assert facts["packages"]["openvino"]
     assert facts["cache_folder"].startswith(os.environ["EDGE_LIIF_HOME"])
     checks = {(c["engine"], c["precision"]): c for c in facts["checks"]}
     assert checks["openvino", "fp32"]["passed"] is True
     assert checks["openvino", "fp32"]["error"] < 1e-3
+    assert checks["onnx", "fp32"]["passed"] is True
+
+
+def test_doctor_layers(cli):
+    """The default model computes in 8 bits where its work is."""
+    done = cli("doctor", "--layers", "--precision", "int8", "--json")
+    assert done.status == 0, done.stderr
+    layers = json.loads(done.stdout)["layers"]
+    work = [row for row in layers if row["kind"] in {"Convolution", "FullyConnected"}]
+    assert [row["precision"] in {"u8", "i8"} for row in work] == [False] + [True] * (len(work) - 1)
+    assert all(row["seconds"] > 0 for row in work)
+    text = cli("doctor", "--layers", "--model", MODEL, "--precision", "fp32").stdout.decode()
+    assert "| encoder | Convolution | f32 |" in text
+    assert "decoder: " in text
 
 
 def test_eval(cli, picture):
