@@ -28,7 +28,17 @@ def compress(
     equalise: Annotated[
         bool | None, typer.Option("--equalise/--no-equalise", help="Cross-layer equalisation first.")
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=BITS", help="Weight bits of some layers: 'imnet.*=8'; the first that fits."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    statistics: Annotated[
+        str, typer.Option(help="synthetic pictures, or analytic: none at all (rtn, magnitude, dfq, udfc).")
+    ] = "synthetic",
+    frozen: Annotated[
+        bool, typer.Option("--frozen/--no-frozen", help="Use the statistics on file of bundled models, or measure.")
+    ] = True,
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe of the synthetic pictures (TOML); calibration/default.toml by default.")
     ] = None,
@@ -39,6 +49,7 @@ def compress(
         list[Path] | None, typer.Option(help="Folder of pictures to measure the result on; never used to make it.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first pictures of each folder of --data.")] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Say which layers cause the loss.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
@@ -61,11 +72,18 @@ def compress(
     from ..compress.config import CompressConfig
 
     if config is not None:
-        if prune or weight_bits or activation_bits or method != "lockstep" or seed:
+        if prune or weight_bits or activation_bits or method != "lockstep" or seed or keep or statistics != "synthetic":
             raise UsageError("--config holds all settings; give it or the options, not both")
         settings = CompressConfig.from_toml(config)
     else:
-        settings = CompressConfig(method, prune, weight_bits, activation_bits, scale, multiple, equalise, seed=seed)
+        settings = CompressConfig(
+            *(method, prune, weight_bits, activation_bits, scale, multiple, equalise),
+            seed=seed,
+            keep=_patterns(keep or []),
+            statistics=statistics,
+        )
+    if settings.statistics == "analytic" and (calibrate_on or recipe or layers):
+        raise UsageError("analytic statistics look at no pictures: leave out --calibrate-on, --recipe and --layers")
     datasets = []
     if data:
         from ..evaluate import find_datasets
@@ -84,7 +102,8 @@ def compress(
     parent_bytes = resolved.path.stat().st_size
     pictures, source = _calibration(calibrate_on, recipe)
     with progress_bar(f"compressing {network.spec.name}", not quiet) as bar:
-        result, report = run(network, settings, pictures, source, None if bar is None else lambda d, t, _: bar(d, t))
+        follow = None if bar is None else lambda d, t, _: bar(d, t)
+        result, report = run(network, settings, pictures, source, follow, layers, frozen)
     spec = replace(result.spec, name=output.stem, source=f"compressed from {network.spec.name}")
     result = with_known_answer(replace(result, spec=spec))
     save_network(result, output)
@@ -107,6 +126,17 @@ def compress(
             print(json.dumps(facts, allow_nan=False) if json_output else "\n".join(_lines(facts)))
     if not json_output:
         say(f"use it with: edge-liif run --model {output} ...")
+
+
+def _patterns(texts: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for text in texts:
+        pattern, _, bits = text.rpartition("=")
+        if not pattern or not bits.isdecimal() or len(bits) > 2:
+            raise UsageError(f"--keep {text!r:.60} is not NAME=BITS, as in --keep 'imnet.*=8'")
+        # of the same pattern twice the first counts, as of all patterns
+        found.setdefault(pattern, int(bits))
+    return found
 
 
 def _calibration(folders: list[Path] | None, recipe: Path | None) -> tuple[Any, Any]:
@@ -159,14 +189,40 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         f"  file           {facts['parent_bytes'] / 1e6:.2f} -> {facts['bytes'] / 1e6:.2f} MB",
         f"  parameters     {change('parameters', 1e6, 'M')}",
         f"  multiply-adds  {change('multiply_adds', 1e6, 'M per LR pixel')} at x{facts['config']['scale']:g}",
-        f"  time           {sum(facts['seconds'].values()):.0f} s",
+        f"  time           {sum(facts['seconds'].values()):.0f} s, statistics {facts['statistics']}",
     ]
     worst = sorted(facts["error"].items(), key=lambda item: -item[1])[:3]
-    lines.append("  largest error  " + ", ".join(f"{name} {error:.1e}" for name, error in worst) + " of its variance")
+    if worst:
+        lines.append(
+            "  largest error  " + ", ".join(f"{name} {error:.1e}" for name, error in worst) + " of its variance"
+        )
+    if facts["layers"]:
+        lines += _layer_lines(facts["layers"])
     for row in facts.get("measured", []):
         distance = row["fidelity"] if row["fidelity"] == "inf" else f"{row['fidelity']:.2f}"
         lines.append(
             f"  {row['dataset']} ({row['n']}), {row['method']}: {row['psnr_y']:.2f} dB to the originals, "
             f"{distance} dB to the original network"
+        )
+    return lines
+
+
+def _layer_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Shares of the predicted loss, in percent: a layer's all, then what of it comes from where."""
+    whole = sum(row["weights"] + row["inputs"] + (row["pruned"] or 0) for row in rows)
+    width = max(len(row["layer"]) for row in rows)
+
+    def percent(part: float | None) -> str:
+        return f"{'-':>8}" if part is None else f"{100 * part / (whole or 1):8.2f}"
+
+    lines = [f"  {'layer':{width}}  bits   error    loss % = weights   inputs  pruned"]
+    for row in rows:
+        bits = row["bits"] or "fp32"
+        parts = percent(row["weights"]) + percent(row["inputs"]) + percent(row["pruned"])
+        lines.append(f"  {row['layer']:{width}}  {bits!s:>4} {row['error']:7.1e} {100 * row['share']:8.2f}{parts}")
+    if whole > 0:
+        # in -1..1: the squared peak is 4
+        lines.append(
+            f"  predicted distance from the original network, if errors add: {10 * math.log10(4 / whole):.1f} dB"
         )
     return lines

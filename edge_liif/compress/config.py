@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from ..errors import UsageError
 VERSION = 1
 WEIGHT_BITS = (3, 4, 5, 6, 7, 8)
 ACTIVATION_BITS = (6, 7, 8)
+STATISTICS = ("synthetic", "analytic")
+MOST_PATTERNS = 100
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,9 @@ class CompressConfig:
     CPUs, 32 tensor cores); equalise: cross-layer equalisation first, None as the method says; margin: activation ranges
     are widened by this factor; per_channel: activation
     scales differ by a power of two from channel to channel; queries: decoder positions a calibration picture; seed: of
-    queries and sensitivities."""
+    queries and sensitivities; keep: weight bits of layers whose names match a pattern (`imnet.*`, as in a shell), the
+    first that fits, before `weight_bits` and before the 8 bits of the outermost layers; statistics: "synthetic"
+    pictures, or "analytic" moments of Gaussians, which `rtn`, `magnitude`, `dfq` and `udfc` can do with."""
 
     method: str = "lockstep"
     prune: float = 0.0
@@ -34,6 +39,8 @@ class CompressConfig:
     per_channel: bool | None = None
     queries: int = 2048
     seed: int = 0
+    keep: Mapping[str, int] = field(default_factory=dict)
+    statistics: str = "synthetic"
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -62,10 +69,19 @@ class CompressConfig:
             (self.per_channel in (None, True, False), f"per_channel {self.per_channel!r} is not true or false"),
             (type(self.queries) is int and 64 <= self.queries <= 100_000, "queries is not from 64 to 100000"),
             (type(self.seed) is int and 0 <= self.seed < 1 << 63, f"seed {self.seed!r} is not a whole number from 0"),
+            (_patterns(self.keep), f"keep {self.keep!r:.60} is not patterns of layer names with 3 to 8 bits each"),
+            (not self.keep or self.weight_bits is not None, "keep without weight_bits: say what the other layers get"),
+            (self.statistics in STATISTICS, f"statistics {self.statistics!r} is not one of {', '.join(STATISTICS)}"),
         ]
         for kept, message in rules:
             if not kept:
                 raise UsageError(f"compression: {message}")
+        if self.statistics == "analytic" and METHODS[self.method].needs_samples:
+            able = ", ".join(name for name, method in METHODS.items() if not method.needs_samples)
+            raise UsageError(
+                f"compression: method {self.method} needs moments across channels, which analytic statistics don't "
+                f"have; take synthetic ones or one of {able}"
+            )
         if not self.prune and self.weight_bits is None:
             raise UsageError("compression: nothing to do; give --prune, --weight-bits or both")
 
@@ -107,6 +123,15 @@ class CompressConfig:
 
 def _bits(value: object, allowed: tuple[int, ...]) -> bool:
     return value is None or (type(value) is int and value in allowed)
+
+
+def _patterns(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) <= MOST_PATTERNS
+        and all(isinstance(pattern, str) and pattern for pattern in value)
+        and all(type(bits) is int and bits in WEIGHT_BITS for bits in value.values())
+    )
 
 
 def _number(value: object) -> bool:

@@ -41,10 +41,9 @@ class Moments:
                 self._shift = (a.mean(0), b.mean(0))
             a, b = a - self._shift[0], b - self._shift[1]
             self.count += len(a)
-            self._x += a.sum(0, dtype=torch.float64)
-            self._y += b.sum(0, dtype=torch.float64)
-            # numpy knows that this is symmetric (BLAS syrk), which is half the work; torch doesn't
-            self._xx += torch.from_numpy(a.numpy().T @ a.numpy())
+            self._x += a.sum(0)
+            self._y += b.sum(0)
+            self._xx += _gram(a)
             self._xy += a.T @ b
 
     @property
@@ -78,6 +77,30 @@ def ridged(matrix: torch.Tensor) -> torch.Tensor:
     """A positive semidefinite matrix (D, D) with RIDGE of its mean diagonal added to its diagonal."""
     level = RIDGE * matrix.diagonal().mean().clamp_min(1e-12)
     return matrix + level * torch.eye(len(matrix), dtype=matrix.dtype)
+
+
+def cholesky(matrix: torch.Tensor) -> torch.Tensor:
+    """Lower factor of a matrix (D, D) that is positive definite but for rounding, which costs it a larger ridge.
+
+    Covariances are sums of float32 products: where inputs hardly vary, or follow from each other, RIDGE may be less
+    than the noise in them. Raises RuntimeError if it is not positive semidefinite by any stretch.
+    """
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    level = RIDGE * float(matrix.diagonal().mean())
+    for _ in range(4):
+        if not failed:
+            return factor
+        factor, failed = torch.linalg.cholesky_ex(matrix + level * torch.eye(len(matrix), dtype=matrix.dtype))
+        level *= 10
+    if failed:
+        raise RuntimeError("a covariance is not positive semidefinite")
+    return factor
+
+
+def _gram(x: torch.Tensor) -> torch.Tensor:
+    """x^T x. numpy notices that it is symmetric (BLAS syrk), which is half the work; torch does not."""
+    rows = x.numpy()
+    return torch.from_numpy(rows.T @ rows)
 
 
 @dataclass(frozen=True)
@@ -166,13 +189,13 @@ class _Remaining:
         columns = self._columns[number]
         taps = len(columns)
         if self._used == len(self._late):
-            self._inverse -= self._late.T @ self._late
+            self._inverse -= _gram(self._late)
             self._used = 0
         late = self._late[: self._used]
         rows = self._inverse[columns] - late[:, columns].T @ late
         # exact zeros where rounding leaves something: these inputs are gone
         rows[:, self._gone] = 0.0
-        factor = torch.linalg.cholesky(rows[:, columns])
+        factor = cholesky(rows[:, columns])
         v = torch.linalg.solve_triangular(factor, rows, upper=False)
         self._late[self._used : self._used + taps] = v
         self._used += taps

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 import torch
 import torch.nn.functional as F
@@ -59,17 +60,38 @@ class Value:
 @dataclass(frozen=True)
 class Bits:
     """weights, activations: None leaves them in float. margin: activation ranges are widened by this factor;
-    per_channel: activation scales differ by a power of two from channel to channel."""
+    per_channel: activation scales differ by a power of two from channel to channel; keep: weight bits by patterns of
+    layer names, the first that fits."""
 
     weights: int | None
     activations: int | None
     margin: float = 1.0
     per_channel: bool = True
+    keep: Mapping[str, int] = field(default_factory=dict)
+
+    def of_weight(self, layer: str, outermost: bool) -> int | None:
+        """Bits of a layer's weight, None for float."""
+        if self.weights is None:
+            return None
+        for pattern, bits in self.keep.items():
+            if fnmatchcase(layer, pattern):
+                return bits
+        return max(self.weights, OUTER_BITS) if outermost else self.weights
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Mean squared error (O,) that rounding makes in a layer's outputs, the mean left out if the method restores it:
+    weights: of its own numbers; inputs: of the values that it reads."""
+
+    weights: torch.Tensor
+    inputs: torch.Tensor
 
 
 class Lockstep:
     """Compresses while it runs. After `run`: `tensors` by name (narrowed, rounded, float32), `weights`
-    and `activations`: how they were quantized, `errors`: relative squared error of each layer's output."""
+    and `activations`: how they were quantized, `errors`: relative squared error of each layer's output, `roundings`: of
+    each layer, if `account`."""
 
     def __init__(
         self,
@@ -78,8 +100,11 @@ class Lockstep:
         method: Method,
         bits: Bits,
         progress: Callable[[str], None] | None = None,
+        account: bool = False,
     ) -> None:
         self.network, self.kept, self.method, self.bits, self.progress = network, kept, method, bits, progress
+        self.account = account
+        self.roundings: dict[str, Rounding] = {}
         self._source = {name: torch.from_numpy(t.copy()) for name, t in network.tensors.items()}
         self._groups: dict[str, list[tuple[ChannelGroup, int]]] = {}
         for group in channel_groups(network.spec):
@@ -143,14 +168,18 @@ class Lockstep:
     def _decode(self, features: Value, queries: Queries) -> None:
         read = self._quantized(features)
         # the coordinates count as four more channels that nobody quantizes
-        x = Value(mlp_inputs(features.original, queries), mlp_inputs(read, queries), features.parts)
-        for i, name in enumerate(self._names):
-            x = self._linear(x, name, 9 if i == 0 else 1, COORDINATES if i == 0 else 0)
+        first = mlp_inputs(read, queries)
+        before = first if read is features.compressed else mlp_inputs(features.compressed, queries)
+        x = Value(mlp_inputs(features.original, queries), before, features.parts)
+        for name in self._names:
+            if name == self._names[0]:
+                x = self._linear(x, first, name, 9, COORDINATES)
+            else:
+                x = self._linear(x, self._quantized(x), name, 1, 0)
             if name != self._names[-1]:
                 x = self.relu(x)
 
-    def _linear(self, x: Value, name: str, taps: int, free: int) -> Value:
-        read = x.compressed if free else self._quantized(x)
+    def _linear(self, x: Value, read: torch.Tensor, name: str, taps: int, free: int) -> Value:
         return self._through(x, read, name, taps, free, F.linear, lambda goal: iter([(read, goal)]))
 
     # one layer
@@ -191,8 +220,13 @@ class Lockstep:
             lambda: samples(wanted),
             self._sources(name),
         )
-        new = self._compressed(layer)
-        output = self._settle(name, apply(read, new, self.tensors[f"{name}.bias"]), wanted)
+        new, exact = self._compressed(layer)
+        output = apply(read, new, self.tensors[f"{name}.bias"])
+        if self.account:
+            unrounded = apply(read, exact, self.tensors[f"{name}.bias"])
+            unread = apply(x.compressed, exact, self.tensors[f"{name}.bias"]) if read is not x.compressed else unrounded
+            self.roundings[name] = Rounding(self._spread(output - unrounded), self._spread(unrounded - unread))
+        output = self._settle(name, output, wanted)
         self.tensors[f"{name}.weight"] = new.view(len(rows), -1, *weight.shape[2:])
         return Value(goal, output, (Part(name, len(weight), kept, True),))
 
@@ -226,21 +260,20 @@ class Lockstep:
         columns = (channels[:, None] * taps + torch.arange(taps)).reshape(-1)
         return torch.cat([columns, torch.tensor([shape[1] * taps])])
 
-    def _compressed(self, layer: Layer) -> torch.Tensor:
-        """The layer's new weight (O, columns left); its bias goes to `tensors`."""
+    def _compressed(self, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+        """The layer's new weight (O, columns left), and the same before it was rounded; its bias goes to `tensors`."""
         if self.progress is not None:
             self.progress(layer.name)
-        weight, bias = REPAIRS[self.method.repair](layer)
-        if self.bits.weights is not None and layer.name != self._first:
-            exact = weight
-            weight, bias = self._rounded(layer, weight.clone(), bias)
+        exact, bias = REPAIRS[self.method.repair](layer)
+        weight = exact
+        bits = self.bits.of_weight(layer.name, layer.name in self._outer)
+        if bits is not None and layer.name != self._first:
+            weight = self._rounded(layer, exact.clone(), bits)
             self._rounding[layer.name] = weight - exact
         self.tensors[f"{layer.name}.bias"] = bias
-        return weight
+        return weight, exact
 
-    def _rounded(self, layer: Layer, weight: torch.Tensor, bias: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        assert self.bits.weights is not None
-        bits = max(self.bits.weights, OUTER_BITS) if layer.name in self._outer else self.bits.weights
+    def _rounded(self, layer: Layer, weight: torch.Tensor, bits: int) -> torch.Tensor:
         fixed = weight.shape[1] - layer.free
         covariance = None
         if self.method.gptq or self.method.weighted_scale:
@@ -265,7 +298,12 @@ class Lockstep:
         else:
             rounded = round_to_nearest(seen, scale, bits) / factors
         self.weights[f"{layer.name}.weight"] = WeightQuantization(bits, layer.exponents)
-        return torch.cat([rounded, weight[:, fixed:]], 1), bias
+        return torch.cat([rounded, weight[:, fixed:]], 1)
+
+    def _spread(self, error: torch.Tensor) -> torch.Tensor:
+        dims = [d for d in range(error.ndim) if d != 1]
+        square = error.square().mean(dims)
+        return square - error.mean(dims).square() if self.method.bias else square
 
     def _settle(self, name: str, output: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
         """Restore the mean of a layer's output, if the method does, and note how far it is off."""
@@ -290,16 +328,20 @@ class Lockstep:
                 # what is read together differs by powers of two only, so that one integer kernel can read it all
                 together = sorted(self._together.get(part.name, frozenset()))
                 known = [self.activations[name].scale for name in together if name in self.activations]
-                self.activations[part.name] = activation_quantization(
-                    piece,
-                    self.bits.activations,
-                    part.signed,
-                    self.bits.margin,
-                    self.bits.per_channel,
-                    known[0] if known else None,
-                )
-            pieces.append(quantized(piece, self.activations[part.name]))
+                self.activations[part.name] = self._quantizer(piece, part.signed, known[0] if known else None)
+            pieces.append(self._levels(piece, self.activations[part.name]))
         return torch.cat(pieces, 1)
+
+    @staticmethod
+    def _levels(values: torch.Tensor, quantization: ActivationQuantization) -> torch.Tensor:
+        return quantized(values, quantization)
+
+    def _quantizer(self, values: torch.Tensor, signed: bool, base: float | None) -> ActivationQuantization:
+        """For these values (n, C, ...); its scale is `base` times a power of two."""
+        assert self.bits.activations is not None
+        return activation_quantization(
+            values, self.bits.activations, signed, self.bits.margin, self.bits.per_channel, base
+        )
 
     def _exponents(self, x: Value) -> tuple[int, ...]:
         """Exponents of the channels that a layer reads, relative to the largest scale among parts of the same sign;

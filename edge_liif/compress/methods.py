@@ -37,6 +37,12 @@ class Method:
     bias: bool = False
     equalise: bool = False
 
+    @property
+    def needs_samples(self) -> bool:
+        """Whether it looks at values of several channels at once; means and variances are enough for the others."""
+        across = self.score in ("energy", "damage") or self.repair in ("moments", "least squares")
+        return across or self.gptq or self.weighted_scale
+
 
 def _nothing(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
     return layer.weight[:, layer.left], layer.bias

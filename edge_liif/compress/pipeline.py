@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,25 +20,27 @@ from ..errors import ModelError, UsageError
 from ..model.checkpoint import Network
 from ..model.liif import float_columns
 from ..model.quantization import Compression
-from . import prune, scores
+from . import frozen, prune, scores
+from .analytic import Analytic
 from .config import CompressConfig
 from .equalise import equalised
+from .layer_table import LayerLoss, layer_table
 from .lockstep import Bits, Lockstep
 from .methods import METHODS
-from .queries import Queries, random_queries
-from .sensitivity import sensitivities
+from .queries import random_queries
+from .recipe import Recipe
+from .statistics import Statistics
 from .structure import multiply_adds, spec_of
 
-# Pictures that sensitivities are measured on; more change the second digit.
-SENSITIVITY_PICTURES = 4
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass
 class CompressReport:
     """What was done. multiply_adds: per LR pixel at the configuration's scale, (before, after); parameters: (before,
-    after); bits: of all tensors as stored; widths: of the groups that were
-    pruned; error: of each layer's output relative to its variance, on the calibration pictures; seconds: by stage."""
+    after); bits: of all tensors as stored; widths: of the groups that were pruned; error: of each layer's output
+    relative to its variance, on the calibration pictures, {} without any; statistics: "measured", "frozen" or
+    "analytic"; layers: what each layer adds to the loss, if it was asked for; seconds: by stage."""
 
     method: str
     parameters: tuple[int, int]
@@ -43,6 +48,8 @@ class CompressReport:
     bits: int
     widths: dict[str, tuple[int, int]]
     error: dict[str, float]
+    statistics: str
+    layers: list[LayerLoss] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,55 +62,81 @@ def compress(
     pictures: NDArray[np.uint8] | None = None,
     source: Any = "given pictures",
     progress: Progress | None = None,
+    layers: bool = False,
+    use_frozen: bool = True,
 ) -> tuple[Network, CompressReport]:
     """A smaller network with the same inputs and outputs.
 
     pictures: uint8 (n, h, w, 3) to measure statistics on; None makes synthetic ones (`calibration/default.toml`), which
-    is what data-free means: never real ones. source: what the
-    file says about the pictures. progress(done, total, layer). Deterministic for a configuration, a network
-    and versions. Raises UsageError for an impossible configuration, ModelError for a network that is compressed
-    already.
+    is what data-free means: never real ones. source: what the file says about the pictures. progress(done, total,
+    layer). layers: find out what each layer adds to the loss. use_frozen: statistics on file instead of measured ones,
+    where there are some for this very network and configuration. Deterministic for a configuration, a network and
+    versions. Raises UsageError for an impossible configuration, ModelError for a network that is compressed already.
     """
     if network.spec.compression is not None:
         raise ModelError(f"model {network.spec.name} is compressed already; compress the one it was made from")
-    if pictures is None:
-        from .recipe import Recipe
-        from .synthetic import synthesize
-
-        pictures, source = synthesize(Recipe()), {"recipe": asdict(Recipe())}
-    if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
-        raise UsageError(f"calibration pictures must be uint8 (n, h, w, 3), not {pictures.dtype} {pictures.shape}")
+    names = [name.removesuffix(".weight") for name in network.tensors if name.endswith(".weight")]
+    for pattern in config.keep:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise UsageError(f"compression: keep {pattern!r} fits no layer; they are {names[0]} to {names[-1]}")
+    analytic = config.statistics == "analytic"
+    if analytic and (pictures is not None or layers):
+        raise UsageError("compression: analytic statistics look at no pictures, and know no errors of layers")
     method = METHODS[config.method]
     seconds: dict[str, float] = {}
     original = network
     equal = method.equalise if config.equalise is None else config.equalise
     if equal:
         network = equalised(network)
-    lr = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32)) / 127.5 - 1
-    queries = random_queries(len(lr), lr.shape[2], lr.shape[3], config.queries, config.scale, config.seed)
+    known: Statistics | None = None
+    lr: torch.Tensor | None = None
+    if analytic:
+        source = "analytic"
+        queries = random_queries(1, 96, 96, config.queries, config.scale, config.seed)
+    else:
+        own = pictures is None
+        if pictures is None:
+            from .synthetic import synthesize
+
+            with _timed(seconds, "pictures"):
+                pictures, source = synthesize(Recipe()), {"recipe": asdict(Recipe())}
+        if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
+            raise UsageError(f"calibration pictures must be uint8 (n, h, w, 3), not {pictures.dtype} {pictures.shape}")
+        lr = _as_input(pictures)
+        queries = random_queries(len(lr), lr.shape[2], lr.shape[3], config.queries, config.scale, config.seed)
+        if own and use_frozen and not equal:
+            known = _frozen(network, config, pictures)
+    statistics = known
+    if statistics is None and lr is not None:
+        statistics = Statistics(network, lr, queries, config.seed)
     kept: dict[str, list[int]] = {}
+    orders: Mapping[str, scores.Order] | None = None
     if config.prune:
-        begin = time.perf_counter()
-        kept = prune.choose(
-            network, _orders(network, method.score, lr, queries, config), config.prune, config.scale, config.multiple
-        )
-        seconds["choosing channels"] = time.perf_counter() - begin
-    begin = time.perf_counter()
-    layers = sum(name.endswith(".weight") for name in network.tensors)
+        with _timed(seconds, "choosing channels"):
+            if statistics is None:
+                orders = scores.by_weights(network, method.score)
+            else:
+                orders = statistics.orders(method.score)
+            kept = prune.choose(network, orders, config.prune, config.scale, config.multiple)
     done = 0
 
     def step(name: str) -> None:
         nonlocal done
         if progress is not None:
-            progress(done, layers, name)
+            progress(done, len(names), name)
         done += 1
 
-    bits = Bits(config.weight_bits, config.activation_bits, config.margin, config.channel_exponents)
-    run = Lockstep(network, kept, method, bits, step)
-    run.run(lr, queries)
+    bits = Bits(config.weight_bits, config.activation_bits, config.margin, config.channel_exponents, config.keep)
+    run: Lockstep
+    with _timed(seconds, "layers"):
+        if lr is None:
+            run = Analytic(network, kept, method, bits, step)
+            run.run_without_pictures(queries)
+        else:
+            run = Lockstep(network, kept, method, bits, step, account=layers)
+            run.run(lr, queries)
     if progress is not None:
-        progress(layers, layers, "done")
-    seconds["layers"] = time.perf_counter() - begin
+        progress(len(names), len(names), "done")
     tensors = {name: np.ascontiguousarray(run.tensors[name].float().numpy()) for name in network.tensors}
     spec = spec_of(original.spec, {name: t.shape for name, t in tensors.items()})
     compression = Compression(
@@ -116,7 +149,51 @@ def compress(
         activations=run.activations,
     )
     result = Network(replace(spec, compression=compression, parent_sha256=identity(original), halo=None), tensors)
-    return result, _report(original, result, config, run, kept, seconds)
+    origin = "analytic" if analytic else "measured" if known is None else "frozen"
+    report = _report(original, result, config, run, kept, origin, seconds)
+    if layers and statistics is not None:
+        with _timed(seconds, "layer table"):
+            report.layers = layer_table(run, statistics.sensitivity, orders if method.score == "damage" else None, kept)
+    return result, report
+
+
+def freeze(network: Network, path: Path) -> None:
+    """Measure the statistics of a network with the default configuration, and write them where `compress` finds them:
+    `calibration/NAME.safetensors`."""
+    from .synthetic import synthesize
+
+    config = CompressConfig(weight_bits=8)
+    pictures = synthesize(Recipe())
+    lr = _as_input(pictures)
+    queries = random_queries(len(lr), lr.shape[2], lr.shape[3], config.queries, config.scale, config.seed)
+    frozen.write(path, Statistics(network, lr, queries, config.seed), _measured_on(network, config, pictures))
+
+
+def _as_input(pictures: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32)) / 127.5 - 1
+
+
+def _measured_on(network: Network, config: CompressConfig, pictures: NDArray[np.uint8]) -> frozen.MeasuredOn:
+    return frozen.MeasuredOn(
+        identity(network),
+        frozen.pictures_digest(pictures),
+        asdict(Recipe()),
+        float(config.scale),
+        config.queries,
+        config.seed,
+    )
+
+
+def _frozen(network: Network, config: CompressConfig, pictures: NDArray[np.uint8]) -> Statistics | None:
+    path = frozen.path_of(network.spec.name)
+    return None if path is None else frozen.read(path, network, _measured_on(network, config, pictures))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - begin
 
 
 def identity(network: Network) -> str:
@@ -127,18 +204,6 @@ def identity(network: Network) -> str:
     for name in sorted(network.tensors):
         digest.update(name.encode() + np.ascontiguousarray(network.tensors[name]).tobytes())
     return digest.hexdigest()
-
-
-def _orders(
-    network: Network, score: str, lr: torch.Tensor, queries: Queries, config: CompressConfig
-) -> dict[str, scores.Order]:
-    if score == "damage":
-        few = slice(0, SENSITIVITY_PICTURES)
-        part = replace(queries, cell=queries.cell[few], offset=queries.offset[few], size=queries.size[few])
-        return scores.by_damage(network, lr, queries, sensitivities(network, lr[few], part, config.seed))
-    if score == "energy":
-        return scores.by_energy(network, lr, queries)
-    return scores.by_weights(network, score)
 
 
 def _bits(name: str, tensor: NDArray[np.float32], bits: int) -> int:
@@ -153,6 +218,7 @@ def _report(
     config: CompressConfig,
     run: Lockstep,
     kept: dict[str, list[int]],
+    statistics: str,
     seconds: dict[str, float],
 ) -> CompressReport:
     stored = sum(
@@ -167,5 +233,6 @@ def _report(
         stored,
         widths,
         dict(run.errors),
-        seconds,
+        statistics,
+        seconds=seconds,
     )

@@ -10,6 +10,7 @@ import math
 import torch
 
 from ..model.quantization import ActivationQuantization, WeightQuantization
+from .least_squares import cholesky
 
 # Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
 # taken.
@@ -81,7 +82,7 @@ def gptq(weight: torch.Tensor, covariance: torch.Tensor, scale: torch.Tensor, bi
     top = largest_integer(bits)
     order = covariance.diagonal().argsort(descending=True)
     backwards = order.flip(0)
-    factor = torch.linalg.cholesky(covariance[backwards[:, None], backwards]).T.flip(0, 1)
+    factor = cholesky(covariance[backwards[:, None], backwards]).T.flip(0, 1)
     factor = factor / factor.diagonal()[:, None]
     w = weight[:, order].double()
     step = scale.double().reshape(-1)
@@ -130,11 +131,18 @@ def activation_quantization(
         error = (levels * scale[:, None] - flat).square().mean(1)
         better = error < least
         least[better], best[better] = error[better], scale[better]
-    best = torch.minimum(best * margin, full * max(margin, 1.0))
-    common = float(best.max())
+    return quantization_of_scales(torch.minimum(best * margin, full * max(margin, 1.0)), bits, signed, base)
+
+
+def quantization_of_scales(
+    scales: torch.Tensor, bits: int, signed: bool, base: float | None = None
+) -> ActivationQuantization:
+    """A quantizer whose channels have at least these scales (C), or its one scale (1): see
+    `activation_quantization`."""
+    common = float(scales.max())
     if base is not None:
         common = base * 2.0 ** math.ceil(math.log2(common / base) - 1e-6)
-    if not per_channel:
+    if len(scales) == 1:
         return ActivationQuantization(common, bits, signed)
-    exponents = (best / common).log2().ceil().clamp(LOWEST_EXPONENT, 0).int()
+    exponents = (scales / common).log2().ceil().clamp(LOWEST_EXPONENT, 0).int()
     return ActivationQuantization(common, bits, signed, tuple(exponents.tolist()))

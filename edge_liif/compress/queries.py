@@ -57,5 +57,7 @@ def mlp_inputs(features: torch.Tensor, queries: Queries) -> torch.Tensor:
     """What the MLP reads (N * Q, 9 F + 4) of features (N, F, h, w): the 3x3 neighbourhood, offset and cell size."""
     rows = []
     for picture, cells, offset, size in zip(features, queries.cell, queries.offset, queries.size, strict=True):
-        rows.append(torch.cat([patches(picture[None], 3)[cells], offset, size], 1))
+        # index_select, because the gradient of an index in brackets is summed in any order
+        read = patches(picture[None], 3).index_select(0, cells)
+        rows.append(torch.cat([read, offset, size], 1))
     return torch.cat(rows)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from ..model.checkpoint import Network
 from ..model.layers import ChannelGroup
@@ -43,15 +42,9 @@ def by_weights(network: Network, score: str) -> dict[str, Order]:
     return orders
 
 
-def by_energy(network: Network, lr: torch.Tensor, queries: Queries) -> dict[str, Order]:
-    """E[A_j^2] times the squared norm of all readers' weights, A_j the activation after the ReLU: scale-invariant."""
-    energy: dict[str, torch.Tensor] = {}
-
-    def seen(name: str, x: torch.Tensor) -> None:
-        energy[name] = F.relu(x).square().mean([d for d in range(x.ndim) if d != 1])
-
-    with torch.inference_mode():
-        watch(network, lr, queries, outputs=seen)
+def by_energy(network: Network, energy: Mapping[str, torch.Tensor]) -> dict[str, Order]:
+    """E[A_j^2] (energy, by producer) times the squared norm of all readers' weights, A_j the activation after the ReLU:
+    scale-invariant."""
     orders = {}
     for group in channel_groups(network.spec):
         value = energy[group.producer] * _reader_norms(network, group)

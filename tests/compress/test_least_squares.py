@@ -1,6 +1,16 @@
+import pytest
 import torch
 
-from edge_liif.compress.least_squares import Moments, Reader, channel_columns, eliminate, patches
+from edge_liif.compress.least_squares import (
+    LATE_DROPS,
+    Moments,
+    Reader,
+    channel_columns,
+    cholesky,
+    eliminate,
+    patches,
+    ridged,
+)
 
 
 def correlated(n: int, d: int, seed: int = 0) -> torch.Tensor:
@@ -85,3 +95,29 @@ def test_a_copied_channel_goes_first_and_for_nothing():
     result = eliminate([Reader(covariance, torch.randn(3, 6, dtype=torch.float64), channel_columns(range(6), 1))], 1)
     assert result.dropped[0] in (1, 5)
     assert result.costs[0] < 1e-6
+
+
+def test_costs_stay_exact_over_many_drops():
+    """More drops than the inverse is told of at once."""
+    groups, taps = LATE_DROPS + 20, 2
+    covariance = ridged(torch.cov(correlated(4000, groups * taps).double().T))
+    weight = torch.randn(3, groups * taps, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    columns = channel_columns(range(groups), taps)
+    result = eliminate([Reader(covariance, weight, columns)], groups - 2)
+    for n in (LATE_DROPS - 1, LATE_DROPS + 1, groups - 2):
+        exact = brute_force(covariance, weight, columns, result.dropped[:n])
+        assert sum(result.costs[:n]) == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_covariance_that_rounding_made_indefinite_is_factored():
+    x = torch.randn(50, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    noisy = x.T @ x
+    noisy[0] = noisy[1]
+    noisy[:, 0] = noisy[:, 1]
+    noisy[0, 0] -= 1e-6 * float(noisy.diagonal().mean())
+    with pytest.raises(torch.linalg.LinAlgError):
+        torch.linalg.cholesky(noisy)
+    factor = cholesky(noisy)
+    assert torch.allclose(factor @ factor.T, noisy, atol=2e-4 * float(noisy.diagonal().mean()))
+    with pytest.raises(RuntimeError, match="not positive"):
+        cholesky(-torch.eye(3, dtype=torch.float64))

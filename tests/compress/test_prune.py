@@ -11,6 +11,7 @@ from edge_liif.compress import prune, scores
 from edge_liif.compress.queries import mlp_inputs, random_queries
 from edge_liif.compress.scores import Order
 from edge_liif.compress.sensitivity import sensitivities
+from edge_liif.compress.statistics import ranges
 from edge_liif.compress.structure import channel_groups, multiply_adds, narrowed
 from edge_liif.errors import UsageError
 from edge_liif.model.checkpoint import Network, random_network
@@ -81,7 +82,8 @@ def test_dead_and_copied_channels_go_first(network, lr):
     assert 5 in order.channels[:2] and order.channels[0] in (5, 2, 9) and order.channels[1] in (5, 2, 9)
     assert max(order.costs[:2]) < 1e-2 * order.costs[-1]
     assert 5 not in scores.by_weights(odd, "filter")[producer].channels  # the mistake of weights alone
-    assert scores.by_energy(odd, lr, queries)[producer].channels[0] == 5
+    energies = {name: found.energy for name, found in ranges(odd, lr, queries).items()}
+    assert scores.by_energy(odd, energies)[producer].channels[0] == 5
 
 
 def test_sensitivity_is_what_noise_costs(lr):
@@ -105,3 +107,35 @@ def test_sensitivity_is_what_noise_costs(lr):
         measured = float((out(y + noise) - out(y)).square().mean())
     assert measured == pytest.approx(float(predicted.sum()) * 1e-6, rel=0.15)
     assert np.isfinite(measured)
+
+
+def test_one_covariance_serves_a_dense_block(lr, monkeypatch):
+    """The last convolution's holds those of all before it, LFF has its own; costs are those of separate ones."""
+    spec = ModelSpec("dense", RDNSpec(8, ((24, 24, 24), (24, 20)), 8), DecoderSpec((32, 32)))
+    net = tamed(random_network(spec, seed=3))
+    queries = random_queries(3, 24, 24, 256, 3.0, 0)
+    sensitivity = sensitivities(net, lr, queries)
+    measured = []
+    covariance = scores._covariance
+    monkeypatch.setattr(scores, "_covariance", lambda n, name, x: measured.append(name) or covariance(n, name, x))
+    shared = scores.by_damage(net, lr, queries, sensitivity)
+    assert [name for name in measured if name.startswith("encoder.")] == [
+        "encoder.RDBs.0.convs.2.conv.0",
+        "encoder.RDBs.0.LFF",
+        "encoder.RDBs.1.convs.1.conv.0",
+        "encoder.RDBs.1.LFF",
+    ]
+    measured.clear()
+    monkeypatch.setattr(scores, "_widest_readers", lambda network, readers: {name: name for name in readers})
+    separate = scores.by_damage(net, lr, queries, sensitivity)
+    assert "encoder.RDBs.0.convs.1.conv.0" in measured
+    for producer, order in separate.items():
+        assert shared[producer].channels == order.channels
+        assert shared[producer].costs == pytest.approx(order.costs, rel=1e-3)
+
+
+def test_statistics_are_the_same_to_the_last_bit(network, lr):
+    """Costs decide between channels; what differs in the last bit differs, one day, in a channel."""
+    queries = random_queries(3, 24, 24, 512, 3.0, 0)
+    first, second = (sensitivities(network, lr, queries) for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -59,6 +59,23 @@ def test_gptq_without_correlation_is_rounding_to_nearest():
     assert torch.equal(gptq(weight, torch.eye(40, dtype=torch.float64), scale, 4), round_to_nearest(weight, scale, 4))
 
 
+def test_gptq_is_the_published_one():
+    """Column by column: the error of each goes to all later ones by the rows of the inverse's upper factor."""
+    weight, covariance = case(2)
+    wide = torch.kron(torch.eye(4, dtype=torch.float64), covariance)  # more columns than a block
+    wide += 0.01 * wide.diagonal().mean()
+    weight = torch.cat([weight, weight.flip(0), 0.5 * weight, weight.roll(1, 0)], 1)
+    scale = row_scales(weight, 4)
+    order = wide.diagonal().argsort(descending=True)
+    factor = torch.linalg.cholesky(torch.linalg.inv(wide[order][:, order]), upper=True)
+    w, step = weight[:, order].double(), scale[:, 0].double()
+    expected = torch.empty_like(w)
+    for i in range(w.shape[1]):
+        expected[:, i] = (w[:, i] / step).round().clamp(-7, 7) * step
+        w[:, i:] -= torch.outer((w[:, i] - expected[:, i]) / factor[i, i], factor[i, i:])
+    assert torch.allclose(gptq(weight, wide, scale, 4)[:, order].double(), expected, atol=1e-6)
+
+
 def test_rows_of_zeros_have_a_scale():
     scale = row_scales(torch.zeros(3, 5), 4, torch.ones(5))
     assert (scale > 0).all() and torch.isfinite(scale).all()

@@ -1,0 +1,120 @@
+"""The fallback without any picture: means and variances, channel by channel, through layers of Gaussians.
+
+Every pre-activation is taken for a Gaussian, and channels for independent of each other. Of z with mean mu and standard
+deviation s, a = mu / s, phi and Phi the normal density and distribution:
+
+    E relu(z) = mu Phi(a) + s phi(a),  E relu(z)^2 = (mu^2 + s^2) Phi(a) + mu s phi(a)
+
+A convolution's taps are not independent: neighbouring pixels of pictures are nearly equal. NEIGHBOURS is the
+correlation that all taps of a channel are given. Zero padding is ignored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+
+from ..engine.integer import PICTURE
+from ..model.liif import COORDINATES
+from ..model.quantization import ActivationQuantization
+from .lockstep import Lockstep, Part, Value
+from .quantize import quantization_of_scales
+from .queries import Queries
+
+# Standard deviation of a picture's values in -1..1 (0.27 of full scale, as the synthetic recipe's), mean 0.
+PICTURE_DEVIATION = 0.54
+NEIGHBOURS = 0.9
+# Ranges are so many standard deviations from the mean, as DFQ's (Nagel et al., arXiv 1906.04721).
+DEVIATIONS = 6.0
+
+
+def rectified(moments: torch.Tensor) -> torch.Tensor:
+    """Mean and variance (2, C) behind a ReLU, of Gaussians with mean and variance (2, C)."""
+    mean, deviation = moments[0].double(), moments[1].double().clamp_min(1e-20).sqrt()
+    a = mean / deviation
+    density = torch.exp(-0.5 * a.square()) / math.sqrt(2 * math.pi)
+    below = 0.5 * torch.erfc(-a / math.sqrt(2))
+    first = mean * below + deviation * density
+    second = (mean.square() + deviation.square()) * below + mean * deviation * density
+    return torch.stack([first, (second - first.square()).clamp_min(0)]).to(moments.dtype)
+
+
+def through_weight(moments: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, taps: int) -> torch.Tensor:
+    """Mean and variance (2, O) behind a layer with weight (O, C * taps), of channels with mean and variance (2, C)."""
+    kernel = weight.view(len(weight), -1, taps)
+    together = kernel.sum(2)
+    squares = (1 - NEIGHBOURS) * kernel.square().sum(2) + NEIGHBOURS * together.square()
+    return torch.stack([together @ moments[0] + bias, squares @ moments[1]])
+
+
+class Analytic(Lockstep):
+    """`Lockstep` whose values are means and variances (2, C), rounding's effect on variances left out.
+
+    It can do what needs no more than these: repairs by weights alone, rounding to nearest, restored means, ranges.
+    """
+
+    def run_without_pictures(self, queries: Queries) -> None:
+        """Compress the whole network. queries: where the decoder is looked at, for its coordinates alone."""
+        with torch.inference_mode():
+            moments = torch.tensor([[0.0] * 3, [PICTURE_DEVIATION**2] * 3])
+            picture = Value(moments, moments, (Part(PICTURE, 3, range(3), True),))
+            features = self.network.spec.encoder_module.forward(self, self.network.spec.encoder, picture)
+            self._decode(features, queries)
+
+    def conv(self, x: Value, name: str) -> Value:
+        weight = self._source[f"{name}.weight"]
+        return self._gaussian(x, self._quantized(x), name, weight[0, 0].numel(), None)
+
+    def relu(self, x: Value) -> Value:
+        part = x.parts[0]
+        named = (Part(f"{part.name}.relu", part.width, part.kept, False),)
+        return Value(rectified(x.original), rectified(x.compressed), named)
+
+    def _decode(self, features: Value, queries: Queries) -> None:
+        coordinates = torch.cat([queries.offset, queries.size], 2).flatten(0, 1)
+        known = torch.stack([coordinates.mean(0), coordinates.var(0)])
+        read, x = self._quantized(features), features
+        for name in self._names:
+            if name == self._names[0]:
+                x = self._gaussian(x, read, name, 9, known)
+            else:
+                x = self._gaussian(x, self._quantized(x), name, 1, None)
+            if name != self._names[-1]:
+                x = self.relu(x)
+
+    def _gaussian(self, x: Value, read: torch.Tensor, name: str, taps: int, coordinates: torch.Tensor | None) -> Value:
+        def apply(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+            if coordinates is None:
+                return through_weight(x, weight, bias, taps)
+            inputs = weight.shape[1] - COORDINATES
+            y = through_weight(x, weight[:, :inputs], bias, taps)
+            return y + through_weight(coordinates, weight[:, inputs:], torch.zeros_like(bias), 1)
+
+        def samples(goal: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            raise AssertionError("no method with analytic statistics asks for samples")
+
+        return self._through(x, read, name, taps, 0 if coordinates is None else COORDINATES, apply, samples)
+
+    def _settle(self, name: str, output: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
+        """The means are put right if the method does that; there is no error to measure."""
+        if not self.method.bias:
+            return output
+        shift = goal[0] - output[0]
+        self.tensors[f"{name}.bias"] = self.tensors[f"{name}.bias"] + shift
+        return output + F.pad(shift[None], (0, 0, 0, 1))
+
+    def _quantizer(self, values: torch.Tensor, signed: bool, base: float | None) -> ActivationQuantization:
+        assert self.bits.activations is not None
+        top = ActivationQuantization(1.0, self.bits.activations, signed).levels[1]
+        ends = (values[0].abs() + DEVIATIONS * values[1].sqrt()).clamp_min(1e-8)
+        scales = ends / top * self.bits.margin
+        return quantization_of_scales(
+            scales if self.bits.per_channel else scales.max()[None], self.bits.activations, signed, base
+        )
+
+    @staticmethod
+    def _levels(values: torch.Tensor, quantization: ActivationQuantization) -> torch.Tensor:
+        return values
