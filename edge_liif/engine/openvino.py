@@ -64,13 +64,17 @@ class OpenVINOEngine(Engine):
             found = ", ".join(d.lower() for d in self._core.available_devices)
             raise EngineError(f"OpenVINO sees no device {device!r} here (it sees: {found})")
         self._target = target
-        self._graphs = IntegerGraphs(network) if precision == "int8" else FloatGraphs(network)
         # What is not int8 stays in full precision: bf16 beside int8 saves no time (measured), and its rounding tips
         # many levels.
         beside = ov.Type.f16 if device == "gpu" else ov.Type.f32
         self._floats = beside if precision == "int8" else PRECISIONS[precision]
-        # A map of a whole tile goes from one graph to the next in the precision both compute in.
-        self._storage = self._floats if precision != "fp16" or device == "gpu" else ov.Type.f32
+        # A map of a whole tile goes from one graph to the next in the precision both compute in; before it becomes 8
+        # bits, half precision holds enough of it.
+        storage = {"bf16": ov.Type.bf16, "int8": ov.Type.f16}.get(precision, self._floats)
+        if precision == "fp16" and device != "gpu":
+            storage = ov.Type.f32
+        self._storage = storage
+        self._graphs = (IntegerGraphs if precision == "int8" else FloatGraphs)(network, storage)
         self._options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self._floats,
             "PERFORMANCE_HINT": "LATENCY",
@@ -102,8 +106,8 @@ class OpenVINOEngine(Engine):
         with _engine_errors():
             if before is None or (shape.height, shape.width) != (before.height, before.width) or self._encode is None:
                 self._encode = None
-                self._encode = self._compile(self._graphs.encoder(shape.height, shape.width), outputs=True)
-            self._decode = self._compile(self._graphs.decoder(shape), outputs=False)
+                self._encode = self._compile(self._graphs.encoder(shape.height, shape.width))
+            self._decode = self._compile(self._graphs.decoder(shape))
         self._shape = shape
 
     def encode(self, lr: NDArray[np.float32]) -> ov.Tensor:
@@ -163,18 +167,13 @@ class OpenVINOEngine(Engine):
         weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
         base, column = BASE_BYTES + 5 * weights, 4 * hidden[0] + 64
         if self.precision == "int8":
-            # concatenations are levels of one byte; the residual stream and the hidden map are floats
-            pixel = each * (2 * hidden[0] + 9 * spec.encoder.features) + 2 * spec.widest_input
+            # concatenations are levels of one byte; the residual stream is floats, the hidden map half of that
+            pixel = each * (hidden[0] + 7 * spec.encoder.features) + 2 * spec.widest_input
             return MemoryFacts(base, pixel, (each + 2) * max(hidden), column)
         pixel = each * (2 * hidden[0] + 2 * spec.widest_input + 7 * spec.encoder.features)
         return MemoryFacts(base, pixel, 2 * each * max(hidden), column)
 
-    def _compile(self, model: ov.Model, outputs: bool) -> Any:
-        if self._storage != ov.Type.f32:
-            convert = ov.preprocess.PrePostProcessor(model)
-            tensor = convert.output().tensor() if outputs else convert.input("hidden").tensor()
-            tensor.set_element_type(self._storage)
-            model = convert.build()
+    def _compile(self, model: ov.Model) -> Any:
         return self._core.compile_model(model, self._target, self._options).create_infer_request()
 
 

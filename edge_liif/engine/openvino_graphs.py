@@ -20,10 +20,11 @@ from .base import TileShape
 
 
 class FloatGraphs:
-    """Graphs of a network whose arithmetic is floats."""
+    """Graphs of a network whose arithmetic is floats. storage: type in which the hidden map goes from one to the
+    other."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, network: Network, storage: ov.Type = ov.Type.f32) -> None:
+        self.network, self.storage = network, storage
 
     def encoder(self, height: int, width: int) -> ov.Model:
         """(1, 3, height, width) in 0..1 to the hidden map (height * width, H1), the MLP's first layer included."""
@@ -32,7 +33,7 @@ class FloatGraphs:
         hidden = self.hidden_map(op.subtract(op.multiply(lr, _number(2)), _number(1)))
         hidden = op.transpose(hidden, op.constant(np.array([0, 2, 3, 1])))
         hidden = op.reshape(hidden, op.constant(np.array([height * width, spec.decoder.hidden[0]])), False)
-        return ov.Model([op.result(hidden)], [lr], f"{spec.name}-encoder")
+        return ov.Model([op.result(_converted(hidden, self.storage))], [lr], f"{spec.name}-encoder")
 
     def decoder(self, shape: TileShape) -> ov.Model:
         """Hidden map, cell numbers and offset terms of a block to colours (evaluations, 3) in 0..1.
@@ -43,12 +44,13 @@ class FloatGraphs:
         """
         width = self.network.spec.decoder.hidden[0]
         rows, cells, per_cell = shape.rows, shape.cells, shape.pattern.per_cell
-        hidden = op.parameter([shape.height * shape.width, width], ov.Type.f32, name="hidden")
+        hidden = op.parameter([shape.height * shape.width, width], self.storage, name="hidden")
         numbers = op.parameter([rows * cells], ov.Type.i32, name="cells")
         terms = term_shapes(shape, width)
         along_rows = op.parameter(terms[0], ov.Type.f32, name="along_rows")
         along_columns = op.parameter(terms[1], ov.Type.f32, name="along_columns")
-        x = op.gather(hidden, numbers, op.constant(np.int64(0)))
+        # converted behind the gather: before it, every block would convert the whole map
+        x = _converted(op.gather(hidden, numbers, op.constant(np.int64(0))), ov.Type.f32)
         x = op.reshape(x, op.constant(np.array([rows, cells, 1, width])), False)
         x = op.relu(op.add(op.add(x, along_rows), along_columns))
         names = layer_names(self.network.spec.decoder)
@@ -113,6 +115,10 @@ def convolution(x: Any, weight: Any, bias: NDArray[np.float32] | None) -> Any:
     pad = [weight.get_output_shape(0)[-1] // 2] * 2
     y = op.convolution(x, weight, [1, 1], pad, pad, [1, 1])
     return y if bias is None else op.add(y, op.constant(bias.reshape(1, -1, 1, 1)))
+
+
+def _converted(x: Any, kind: ov.Type) -> Any:
+    return x if x.get_output_element_type(0) == kind else op.convert(x, kind)
 
 
 def _number(value: float) -> Any:

@@ -28,8 +28,8 @@ LEVELS = 256
 class IntegerGraphs(FloatGraphs):
     """Graphs of a compressed network whose arithmetic is integers. Raises EngineError if it has no quantizers."""
 
-    def __init__(self, network: Network) -> None:
-        super().__init__(network)
+    def __init__(self, network: Network, storage: ov.Type = ov.Type.f32) -> None:
+        super().__init__(network, storage)
         self._activations = activations_of(network)
 
     def hidden_map(self, lr: Any) -> Any:

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..model.checkpoint import Network
 from ..model.quantization import ActivationQuantization
@@ -74,6 +76,10 @@ class SimulatedEngine(TorchEngine):
         self.precision = "int8"
         self._activations = activations_of(network)
         self._layers: SimulatedLayers = SimulatedLayers(network, self._activations)
+
+    def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
+        # kernels keep the map of a tile in half precision
+        return super().encode(lr).half().float()
 
     def _features(self, x: torch.Tensor) -> torch.Tensor:
         named = Named(x, ((PICTURE, x.shape[1]),))

@@ -20,10 +20,10 @@ from .grid import Axis, balanced, cut_axis
 # A block of this many evaluations keeps its activations near the caches and the progress bar moving.
 BLOCK_EVALUATIONS = 16_384
 # Larger windows save little halo; this also bounds the time between two steps of the progress bar.
-LARGEST_CORE = 384
+LARGEST_CORE = 512
 MIB = 2**20
 # For tiles, blocks and bands where no cap is given: large enough to be fast, on a machine where others work too.
-USUAL_WORK = 640 * MIB
+USUAL_WORK = 768 * MIB
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,15 @@ def _core_candidates(job: Job) -> list[tuple[int, int]]:
     # Cores below 16 are nearly all halo; they are for enormous scales, where an LR row becomes hundreds of output rows.
     scale = max(job.out_height / job.height, job.out_width / job.width)
     smallest = min(16, max(1, int(128 / scale)))
-    sides = [s for s in (LARGEST_CORE, 320, 256, 192, 160, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1) if s >= smallest]
+    sides = [
+        s
+        for s in (LARGEST_CORE, 448, 384, 320, 256, 192, 160, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1)
+        if s >= smallest
+    ]
     candidates = []
     for width in sides:
-        for height in {width, max(smallest, width // 2), max(smallest, width // 4)}:
+        # the picture's whole height if that is not much: nothing above and below it is computed twice
+        heights = {width, max(smallest, width // 2), max(smallest, width // 4), min(job.height, 3 * width // 2)}
+        for height in heights:
             candidates.append((min(height, job.height), min(width, job.width)))
     return sorted(set(candidates), key=lambda c: -c[0] * c[1])

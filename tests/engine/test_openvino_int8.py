@@ -51,7 +51,7 @@ def test_integers_are_what_was_simulated(name, bits, out, request) -> None:
     floats = enlarged(OpenVINOEngine(small, "fp32", cache=False), out)
     levels = np.abs(np.rint(integer * 255) - np.rint(simulated * 255))
     # the order of float additions tips a level here and there, which the layers after it amplify
-    assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.99)
+    assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.98)
     # and the integers do something: the floats of the same weights are farther away
     assert np.abs(integer - simulated).mean() < 0.5 * np.abs(floats - simulated).mean()
 
