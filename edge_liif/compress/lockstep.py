@@ -328,7 +328,7 @@ class Lockstep:
                 # what is read together differs by powers of two only, so that one integer kernel can read it all
                 together = sorted(self._together.get(part.name, frozenset()))
                 known = [self.activations[name].scale for name in together if name in self.activations]
-                self.activations[part.name] = self._quantizer(piece, part.signed, known[0] if known else None)
+                self.activations[part.name] = self._quantizer(part, piece, known[0] if known else None)
             pieces.append(self._levels(piece, self.activations[part.name]))
         return torch.cat(pieces, 1)
 
@@ -336,11 +336,11 @@ class Lockstep:
     def _levels(values: torch.Tensor, quantization: ActivationQuantization) -> torch.Tensor:
         return quantized(values, quantization)
 
-    def _quantizer(self, values: torch.Tensor, signed: bool, base: float | None) -> ActivationQuantization:
-        """For these values (n, C, ...); its scale is `base` times a power of two."""
+    def _quantizer(self, part: Part, values: torch.Tensor, base: float | None) -> ActivationQuantization:
+        """For the channels left of a part, values (n, C, ...); its scale is `base` times a power of two."""
         assert self.bits.activations is not None
         return activation_quantization(
-            values, self.bits.activations, signed, self.bits.margin, self.bits.per_channel, base
+            values, self.bits.activations, part.signed, self.bits.margin, self.bits.per_channel, base
         )
 
     def _exponents(self, x: Value) -> tuple[int, ...]:

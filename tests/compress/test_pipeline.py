@@ -248,6 +248,29 @@ def test_filters_stand_in_for_a_pruned_copy(pictures):
     assert torch.equal(untouched, torch.from_numpy(tensors["encoder.body.1.body.2.weight"]))
 
 
+def test_a_rounded_filter_keeps_its_energy_at_its_readers(pictures):
+    """UDFC's half for rounding: a scalar for each channel, 1 where nothing was rounded away, and no general loss."""
+    from edge_liif.compress.layer import Layer, Source
+    from edge_liif.compress.methods import REPAIRS
+
+    generator = torch.Generator().manual_seed(0)
+    original = torch.randn(4, 19, generator=generator)
+    rounded = original + 0.1 * torch.randn(4, 19, generator=generator)
+    rounded[2] = original[2]
+    weight = torch.randn(5, 6 * 9, generator=generator)
+    layer = Layer(
+        *("reader", weight, torch.zeros(5), 9, 0, torch.arange(6), ()),
+        *(lambda: pytest.fail("looked at inputs"), lambda: pytest.fail("looked at samples")),
+        [Source(1, [0, 1, 2, 3], original, rounded)],
+    )
+    new, _ = REPAIRS["filters"](layer)
+    factors = (new / weight).view(5, 6, 9)
+    assert torch.allclose(factors, factors[:1, :, :1].expand_as(factors), atol=1e-4)
+    assert torch.allclose(factors[0, [0, 5, 3], 0], torch.ones(3), atol=1e-5)  # unread, unread, not rounded
+    energies = (factors[0, 1:5, 0, None] * rounded).square().sum(1)
+    assert torch.allclose(energies, original.square().sum(1), rtol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["rdn", "edsr"])
 def test_equalised_is_the_same_function(kind, pictures):
     from edge_liif.compress.equalise import equalised
