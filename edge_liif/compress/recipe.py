@@ -37,7 +37,7 @@ class Recipe:
     size: int = 96
     seed: int = 0
     noise_share: float = 0.2
-    extreme_share: float = 0.1
+    extreme_share: float = 0.15
     jpeg_share: float = 0.3
     jpeg_quality: tuple[int, int] = (30, 95)
     reduce: int = 3

@@ -19,9 +19,12 @@ from ..evaluate.resize import matlab_bicubic
 from .dead_leaves import leaves_picture, noise_picture, to_uint8
 from .recipe import Recipe
 
-Kind: TypeAlias = Literal["leaves", "noise", "halves", "ramp", "flat", "black", "white"]
-EXTREMES: tuple[Kind, ...] = ("halves", "ramp", "flat", "black", "white")
-"""In the order in which a recipe's share is filled, again and again: the first has black, white and an edge."""
+Kind: TypeAlias = Literal["leaves", "noise", "mosaic", "halves", "ramp", "flat", "black", "white"]
+EXTREMES: tuple[Kind, ...] = ("mosaic", "halves", "ramp", "flat", "black", "white")
+"""In the order in which a recipe's share is filled, again and again: the first has flat pieces of any colour, the next
+black, white and an edge."""
+MOSAIC_SIDE = 16
+"""LR pixels of a mosaic's tile: most of it lies beyond the reach of its rim, as in a page of one colour."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ def _paint(kind: Kind, recipe: Recipe, generator: np.random.Generator) -> NDArra
         return matlab_bicubic(leaves_picture(generator, side, smallest, largest, recipe.texture), 1 / recipe.reduce)
     if kind == "noise":
         return noise_picture(generator, size)
+    if kind == "mosaic":
+        tiles = -(-size // MOSAIC_SIDE)
+        colours = to_uint8(generator.random((tiles, tiles, 3)))
+        return colours.repeat(MOSAIC_SIDE, axis=0).repeat(MOSAIC_SIDE, axis=1)[:size, :size]
     if kind in ("black", "white"):
         return np.full((size, size, 3), 255 if kind == "white" else 0, np.uint8)
     if kind == "flat":

@@ -24,6 +24,9 @@ PRECISIONS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "fp16": ov.Type.f16, "i
 _DEVICES = {"cpu": "CPU", "gpu": "GPU"}
 
 
+SMALLEST_INTEGER_SIDE = 8
+"""LR pixels: a smaller window is mostly rim, whose features leave the ranges that quantizers were made for, and of one
+single pixel OpenVINO's int8 convolutions make garbage. It is computed in floats, at no cost."""
 # Python, OpenVINO, libvips and whatever else is there before the weights; the self-check of a first run included.
 BASE_BYTES = 150 * 2**20
 # Compiled graphs are kept per shape and version; the oldest go when there are more than this.
@@ -75,6 +78,7 @@ class OpenVINOEngine(Engine):
             storage = ov.Type.f32
         self._storage = storage
         self._graphs = (IntegerGraphs if precision == "int8" else FloatGraphs)(network, storage)
+        self._float_graphs = FloatGraphs(network, storage)
         self._options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": self._floats,
             "PERFORMANCE_HINT": "LATENCY",
@@ -101,13 +105,14 @@ class OpenVINOEngine(Engine):
         if shape == self._shape:
             return
         before, self._shape = self._shape, None
+        graphs = self._graphs if min(shape.height, shape.width) >= SMALLEST_INTEGER_SIDE else self._float_graphs
         # the old graphs go before the new ones come, and a failure leaves none that look ready
         self._decode, self._columns = None, None
         with _engine_errors():
             if before is None or (shape.height, shape.width) != (before.height, before.width) or self._encode is None:
                 self._encode = None
-                self._encode = self._compile(self._graphs.encoder(shape.height, shape.width))
-            self._decode = self._compile(self._graphs.decoder(shape))
+                self._encode = self._compile(graphs.encoder(shape.height, shape.width))
+            self._decode = self._compile(graphs.decoder(shape))
         self._shape = shape
 
     def encode(self, lr: NDArray[np.float32]) -> ov.Tensor:

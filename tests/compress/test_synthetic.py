@@ -104,6 +104,8 @@ def test_every_kind_is_what_its_name_says() -> None:
             assert (picture == (255 if planned.kind == "white" else 0)).all()
         elif planned.kind == "flat":
             assert colours == 1 and set(np.unique(picture)) == {0, 255}
+        elif planned.kind == "mosaic":
+            assert colours == 4 and (np.diff(picture.astype(int), axis=1) == 0).mean() > 0.9
         elif planned.kind == "halves":
             assert colours == 2 and 0.2 < (picture == 0).mean() < 0.8
         elif planned.kind == "ramp":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge_liif.engine.base import MemoryFacts
 from edge_liif.errors import MemoryCapError
 from edge_liif.tiling.grid import balanced, cut_axis
-from edge_liif.tiling.plan import MIB, Job, evaluations_before, make_plan, shrunk
+from edge_liif.tiling.plan import MIB, USUAL_WORK, Job, evaluations_before, make_plan, shrunk
 
 FACTS = MemoryFacts(150 * MIB, 3000, 1200)
 
@@ -93,4 +93,4 @@ def test_without_a_cap_tiles_are_large_whatever_else_is_held() -> None:
     crowded = make_plan(Job(512, 768, 1536, 2304, 3, 1, input_bytes=8 * 2**30), FACTS, 24, None)
     assert crowded.shape == plain.shape and plain.tiles <= 6
     enormous = make_plan(Job(512, 768, 512 * 30, 768 * 30, 3, 1), FACTS, 24, None)
-    assert enormous.work_bytes < 640 * MIB
+    assert enormous.work_bytes < USUAL_WORK
