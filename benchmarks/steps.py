@@ -1,6 +1,7 @@
 """What each step of the way to int8 brings, alone and together: from the paper's forward pass to a pruned int8 network.
 
     python benchmarks/steps.py [--models edsr-baseline-liif] [--size 1024x768] [--scale 3] [--rounds 3] [--prune 0.25]
+                               [--programs openvino]
 
 Every step is a process of its own (its peak memory is counted) that loads the network, warms up, waits, and enlarges
 the picture each time it is its turn: the steps take turns, so that a machine that drifts favours none. The literal
@@ -58,8 +59,6 @@ STEPS = [
     Step("OpenVINO fp32", "openvino", "fp32"),
     Step("OpenVINO bf16", "openvino", "bf16"),
     Step("OpenVINO int8 (W8A8)", "openvino", "int8", "quantized"),
-    Step("pruned, OpenVINO fp32", "openvino", "fp32", "pruned"),
-    Step("pruned, OpenVINO bf16", "openvino", "bf16", "pruned"),
     Step("pruned, OpenVINO int8 (W8A8)", "openvino", "int8", "pruned"),
 ]
 
@@ -97,8 +96,8 @@ def work(step: Step, path: Path, picture: NDArray[np.uint8], scale: float, outpu
     """The child process: a line of JSON for each line read."""
     enlarge = program(step, load_network(path), picture, scale)
     enlarge(picture[:WARM_UP, :WARM_UP])
-    if step.program != "literal":
-        enlarge(picture)
+    if step.program == "openvino":
+        enlarge(picture)  # compiled for the picture's tiles
     print("ready", flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
@@ -141,7 +140,7 @@ def compare(model: str, arguments: argparse.Namespace, picture: NDArray[np.uint8
     paths = files(model, arguments.prune, arguments.scale, folder)
     source = folder / "picture.npy"
     np.save(source, picture)
-    steps = [s for s in STEPS if arguments.literal or s.program != "literal"]
+    steps = [s for s in STEPS if s.program in arguments.programs]
     times: dict[str, list[float]] = {s.name: [] for s in steps}
     peaks: dict[str, int] = {}
     outputs = {s.name: folder / f"{i}.npy" for i, s in enumerate(steps)}
@@ -223,7 +222,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prune", type=float, default=0.25)
-    parser.add_argument("--no-literal", dest="literal", action="store_false", help="leave out what takes minutes")
+    parser.add_argument("--programs", nargs="+", default=["literal", "torch-nchw", "torch", "openvino"])
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
