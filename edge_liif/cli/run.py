@@ -29,9 +29,11 @@ Size = Annotated[str | None, typer.Option(help="Size in pixels: 1920x1080, 1920x
 Model = Annotated[
     str, typer.Option(help="auto (by the picture: clean or JPEG), a name (edge-liif models list) or .safetensors file.")
 ]
-Engine = Annotated[str, typer.Option(help="auto, openvino or torch.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, gpu (Intel) or mps.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32, bf16, fp16, or int8 (simulated, compressed models).")]
+Engine = Annotated[str, typer.Option(help="auto, openvino, torch or onnx.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, gpu (Intel), mps or tensorrt.")]
+Precision = Annotated[
+    str, typer.Option(help="auto, fp32, bf16, fp16, or int8 (models compressed with --activation-bits).")
+]
 Memory = Annotated[str | None, typer.Option(help="Cap on the memory of the whole process, e.g. 1GiB.")]
 Halo = Annotated[str, typer.Option(help="auto (measured, below 1/255), exact, or pixels around each tile.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")]
