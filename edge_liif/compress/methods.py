@@ -59,8 +59,8 @@ def _stand_in(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
     The least-squares scalar, <w_j, w^_j> / |w^_j|^2, takes inputs for white, and rounding's error for as loud as it
     would be then. It makes every channel of every layer too weak at once (by 2.6 % at 4 bits on EDSR-baseline-LIIF),
     which adds up where errors don't. |w_j| / |w^_j|, which keeps the channel's energy, is the geometric mean of it and
-    of |w_j|^2 / <w_j, w^_j>, which keeps the original's part in the channel. `benchmarks/results/compression.md` has
-    the numbers.
+    of |w_j|^2 / <w_j, w^_j>, which keeps the original's part in the channel.
+    `benchmarks/results/compression_parts.md` has the numbers.
     """
     taps = layer.taps
     weight = layer.weight[:, layer.left].double().clone()
