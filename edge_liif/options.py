@@ -28,8 +28,8 @@ AUTO_MODEL = "auto"
 """As a model's name on the command line: chosen by the picture. No model can be called so."""
 
 CHOICES = {
-    "engine": ("auto", "openvino", "torch"),
-    "device": ("auto", "cpu", "cuda", "gpu", "mps"),
+    "engine": ("auto", "openvino", "torch", "onnx"),
+    "device": ("auto", "cpu", "cuda", "gpu", "mps", "tensorrt"),
     "precision": ("auto", "fp32", "bf16", "fp16", "int8"),
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from ..errors import EdgeLiifError
-from . import compress, doctor, evaluate, models, run
+from . import compress, doctor, evaluate, export, models, run
 from .console import complain, flush_or_drop, say, silence_stdout, standard_output
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("plan")(run.plan)
 app.command("compress")(compress.compress)
+app.command("export")(export.export)
 app.command("eval")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)

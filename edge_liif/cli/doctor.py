@@ -9,7 +9,11 @@ from typing import Annotated
 
 import typer
 
-_PACKAGES = ("edge-liif", "openvino", "torch", "torchao", "numpy", "pyvips", "opencv-python-headless", "safetensors")
+_ENGINES = ("openvino", "torch", "onnx")
+_PACKAGES = (
+    *("edge-liif", "openvino", "torch", "torchao", "onnx", "onnxruntime"),
+    *("numpy", "pyvips", "opencv-python-headless", "safetensors"),
+)
 _FLAGS = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16")
 
 
@@ -34,7 +38,7 @@ def doctor(
         from .doctor_layers import print_layers
 
         return print_layers(network, precision, threads, json_output)
-    options = candidates_for(network, "openvino") + candidates_for(network, "torch")
+    options = [option for engine in _ENGINES for option in candidates_for(network, engine)]
     checks = [check(network, *option, threads, cache=False) for option in options]
     features = [flag for flag in _FLAGS if flag in _cpu_flags()]
     packages = {name: _version(name) for name in _PACKAGES}

@@ -76,7 +76,13 @@ def open_engine(network: Network, name: str, precision: str, device: str, thread
         from .torch import TorchEngine
 
         return TorchEngine(network, precision, device, threads)
-    raise EngineError(f"there is no engine {name!r}; choose openvino or torch")
+    if name == "onnx":
+        if not _onnx_installed():
+            raise EngineError("the onnx engine is not installed: pip install 'edge-liif[onnx]'")
+        from .onnx import ONNXEngine
+
+        return ONNXEngine(network, precision, device, threads)
+    raise EngineError(f"there is no engine {name!r}; choose openvino, torch or onnx")
 
 
 def candidates(
@@ -94,8 +100,10 @@ def candidates(
         found.append(("torch", "cpu", "int8"))
     if torch and engine == "auto" and device == "auto" and openvino and _nvidia_driver():
         found += [c for c in _torch_candidates() if c[1] == "cuda"]
-    if openvino and engine in {"auto", "openvino"} and device not in {"cuda", "mps"}:
+    if openvino and engine in {"auto", "openvino"} and device not in {"cuda", "mps", "tensorrt"}:
         found += _openvino_candidates(device, integer)
+    if _onnx_installed() and (engine == "onnx" or (engine == "auto" and (device == "tensorrt" or not openvino))):
+        found += _onnx_candidates(integer)
     return [c for c in dict.fromkeys(found) if device in {"auto", c[1]} and precision in {"auto", c[2]}]
 
 
@@ -127,7 +135,7 @@ def choose(
         note = "; fp32 because the picture has 16 bits"
     if not options:
         # ask for it by name, so that the error says what is missing
-        only = "torch" if device in {"cuda", "mps"} else "openvino"
+        only = {"cuda": "torch", "mps": "torch", "tensorrt": "onnx"}.get(device, "openvino")
         wanted = (only if engine == "auto" else engine, "cpu" if device == "auto" else device)
         open_engine(network, wanted[0], "fp32" if precision == "auto" else precision, wanted[1], threads)
         raise EngineError(f"no engine offers precision {precision} on device {device}; run: edge-liif doctor")
@@ -227,6 +235,17 @@ def _torch_candidates() -> list[tuple[str, str, str]]:
     return [*found, ("torch", "cpu", "bf16"), ("torch", "cpu", "fp32")]
 
 
+def _onnx_candidates(integer: bool) -> list[tuple[str, str, str]]:
+    from .onnx import devices
+
+    precisions = ("int8", "fp32") if integer else ("fp32",)
+    return [("onnx", device, precision) for device in devices() for precision in precisions]
+
+
+def _onnx_installed() -> bool:
+    return all(importlib.util.find_spec(package) is not None for package in ("onnx", "onnxruntime"))
+
+
 def _nvidia_driver() -> bool:
     """Whether torch is worth its start-up time to look for CUDA."""
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvhost-gpu").exists()
@@ -234,7 +253,7 @@ def _nvidia_driver() -> bool:
 
 def _versions(engine: str) -> str:
     try:
-        return importlib.metadata.version(engine)
+        return importlib.metadata.version("onnxruntime" if engine == "onnx" else engine)
     except importlib.metadata.PackageNotFoundError:
         return "?"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "openvino", "cv2", "pyvips", "numpy", "PIL", "skimage")
+HEAVY = ("torch", "openvino", "cv2", "pyvips", "numpy", "PIL", "skimage", "onnx", "onnxruntime")
 SPY = """
 import json, sys
 from pathlib import Path
@@ -34,6 +34,7 @@ def loaded(code: str) -> set[str]:
         "from edge_liif.cli import main; main(['--help'])",
         "from edge_liif.cli import main; main(['--version'])",
         "from edge_liif.cli import main; main(['run', '--help'])",
+        "from edge_liif.cli import main; main(['export', '--help'])",
     ],
 )
 def test_nothing_heavy_for_words(code):
@@ -46,7 +47,7 @@ def test_run_with_openvino_is_torch_free(picture, command):
     picture("a.png", mode="RGBA")
     modules = loaded(f"from edge_liif.cli import main; main(['{command}', 'a.png', '--scale', '2'])")
     assert {"openvino", "pyvips"} <= modules
-    assert not {"torch", "PIL", "skimage", "matplotlib"} & modules
+    assert not {"torch", "PIL", "skimage", "matplotlib", "onnx", "onnxruntime"} & modules
     assert Path("a_x2.png").exists() is (command == "run")
 
 

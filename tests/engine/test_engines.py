@@ -14,7 +14,7 @@ from edge_liif.model.checkpoint import Network
 from edge_liif.model.reference import literal_enlarge
 from edge_liif.upscaler import load
 
-HERE = candidates("openvino", "cpu") + candidates("torch", "cpu")
+HERE = candidates("openvino", "cpu") + candidates("torch", "cpu") + candidates("onnx", "cpu")
 
 
 def block(engine, lr: np.ndarray, out: tuple[int, int], spare: int = 0) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_known_answer(option: tuple[str, str, str], name: str) -> None:
         assert error < 1e-5
 
 
-@pytest.mark.parametrize("engine", ["openvino", "torch"])
+@pytest.mark.parametrize("engine", ["openvino", "torch", "onnx"])
 @pytest.mark.parametrize("name", ["small_rdn", "small_edsr"])
 @pytest.mark.parametrize("spare", [0, 5])
 def test_unequal_widths_and_padded_blocks(engine: str, name: str, spare: int, request: pytest.FixtureRequest) -> None:

@@ -1,0 +1,148 @@
+"""The ONNX Runtime engine: executes the graphs that `edge-liif export` writes, from memory."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from ..errors import EngineError, EngineFailure, OutOfMemory
+from ..geometry import AxisQueries, Geometry
+from ..model.checkpoint import Network
+from .base import Engine, MemoryFacts, TileShape, usable_cpus
+from .onnx_graphs import FloatGraphs
+from .onnx_int8 import IntegerGraphs
+
+PRECISIONS = ("fp32", "int8")
+# In the order in which ONNX Runtime gives each part of a graph to the first that can execute it.
+PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
+# Python, ONNX, ONNX Runtime, libvips and whatever else is there before the weights.
+BASE_BYTES = 150 * 2**20
+
+
+class ONNXEngine(Engine):
+    """Executes a network with ONNX Runtime."""
+
+    name = "onnx"
+
+    def __init__(
+        self, network: Network, precision: str = "fp32", device: str = "cpu", threads: int | None = None
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise EngineError(f"the onnx engine has no precision {precision}; it has {', '.join(PRECISIONS)}")
+        if device not in devices():
+            raise EngineError(f"ONNX Runtime has no device {device!r} here (it has: {', '.join(devices())})")
+        self.precision, self.device = precision, device
+        self._network = network
+        graphs = IntegerGraphs(network) if precision == "int8" else FloatGraphs(network)
+        self._memory_place = "cpu" if device == "cpu" else "cuda"
+        options = session_options(threads)
+        with _engine_errors():
+            self._encoder = self._session(graphs.encoder().SerializeToString(), options)
+            self._decoder = self._session(graphs.decoder().SerializeToString(), options)
+
+    def prepare(self, shape: TileShape) -> None:
+        """The graphs take any shape; nothing is left of the one before."""
+
+    def encode(self, lr: NDArray[np.float32]) -> ort.OrtValue:
+        with _engine_errors():
+            binding = self._encoder.io_binding()
+            binding.bind_cpu_input("lr", np.ascontiguousarray(lr))
+            binding.bind_output("hidden", self._memory_place)
+            self._encoder.run_with_iobinding(binding)
+            return binding.get_outputs()[0]
+
+    def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
+        with _engine_errors():
+            binding = self._decoder.io_binding()
+            binding.bind_ortvalue_input("hidden", hidden)
+            for name, value in geometry_inputs(geometry).items():
+                binding.bind_cpu_input(name, value)
+            binding.bind_output("colours", "cpu")
+            self._decoder.run_with_iobinding(binding)
+            colours = binding.get_outputs()[0].numpy()
+            return geometry.columns.mix(geometry.rows.mix(colours, 0), 1)
+
+    @property
+    def memory(self) -> MemoryFacts:
+        # Fitted by benchmarks/memory_model.py --engines onnx --precisions fp32 int8. The hidden map is held twice while
+        # it is transposed; a block of evaluations several times, by the sums and layers that follow each other.
+        spec, hidden = self._network.spec, self._network.spec.decoder.hidden
+        weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
+        values = 2 * hidden[0] + 2 * spec.widest_input + 2 * spec.encoder.features
+        return MemoryFacts(BASE_BYTES + 5 * weights, 4 * values, 20 * max(hidden), 4 * hidden[0] + 64)
+
+    def _session(self, model: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+        wanted = PROVIDERS[self.device]
+        session = ort.InferenceSession(model, options, providers=list(wanted))
+        # it says nothing, and takes the CPU, where a device's own libraries are missing
+        if session.get_providers()[0] != wanted[0]:
+            raise EngineError(f"ONNX Runtime can't start its {wanted[0]} here; use --device cpu")
+        return session
+
+
+def devices() -> list[str]:
+    """Devices that this build of ONNX Runtime has code for."""
+    available = ort.get_available_providers()
+    return [device for device, providers in PROVIDERS.items() if providers[0] in available]
+
+
+@functools.cache
+def _share_memory() -> None:
+    """One pool of memory for all graphs of this process, that grows by what is asked for and no further.
+
+    By default each graph has its own, which doubles: that took 1.5 times the memory. No pool at all took a quarter more
+    time.
+    """
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    # by requested size, not by powers of two
+    ort.create_and_register_allocator(place, ort.OrtArenaCfg({"arena_extend_strategy": 1}))
+
+
+def session_options(threads: int | None = None) -> ort.SessionOptions:
+    """How both graphs are executed on the CPU; threads: None for all processors."""
+    _share_memory()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cpus()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.log_severity_level = 3  # errors; they come as exceptions as well
+    # Without VNNI, kernels for uint8 times int8 add in 16 bits and saturate; this has them computed exactly.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
+def geometry_inputs(geometry: Geometry) -> dict[str, NDArray]:
+    """The decoder's inputs beside the hidden map."""
+
+    def axis(name: str, queries: AxisQueries) -> dict[str, NDArray]:
+        return {f"{name}_cells": queries.index, f"{name}_offsets": queries.offset.astype(np.float32)}
+
+    cell = np.array(geometry.cell, np.float32)
+    return {**axis("row", geometry.rows), **axis("column", geometry.columns), "cell": cell}
+
+
+# Its exceptions share no base of their own, and which there are differs between versions.
+_FAILURES = (
+    *(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+    RuntimeError,
+)
+
+
+class _engine_errors:
+    """Turns the exceptions of ONNX Runtime into ours, by their type."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, MemoryError):
+            raise OutOfMemory(f"ONNX Runtime ran out of memory ({error})") from error
+        if isinstance(error, _FAILURES):
+            raise EngineFailure(f"ONNX Runtime failed: {' '.join(str(error).split())[:200]}") from error

@@ -1,0 +1,224 @@
+"""The graphs of a compressed network in integers: explicit quantization, as ONNX Runtime and TensorRT read it.
+
+QuantizeLinear makes levels, one scale per value; DequantizeLinear stands before every convolution and matrix product,
+on int8 levels of the weight with a scale per output channel as well: runtimes execute such a group on integers. Scales
+per channel differ by powers of two, which are multiplied out before QuantizeLinear: in the weights and the bias of the
+convolution behind whose ReLU the value lies, exactly and for nothing, elsewhere by a node of its own.
+
+Zero points are 0. Unsigned levels of fewer than 8 bits are stored as int8, so that a network compressed with 7 bits or
+fewer between layers has no uint8 in it, which TensorRT does not take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.checkpoint import Network
+from ..model.liif import FirstLayer, layer_names
+from ..model.quantization import ActivationQuantization
+from .integer import IntegerLayers, IntegerWeight, Named, activations_of, integer_weight, quantizer
+from .onnx_graphs import FloatGraphs, convolution, convolve
+from .onnx_recorder import Recorder
+
+Factor = NDArray[np.float32] | None
+"""Per channel, a power of two; None for 1."""
+
+
+class IntegerGraphs(FloatGraphs):
+    """Graphs of a compressed network whose arithmetic is integers. Raises EngineError if it has no quantizers."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self._activations = signed_where_it_fits(activations_of(network))
+
+    def hidden_map(self, graph: Recorder, lr: str) -> str:
+        spec = self.network.spec
+        layers = _GraphLayers(self.network, graph)
+        features = spec.encoder_module.forward(layers, spec.encoder, layers.picture(_Value(lambda _: lr)))
+        name = layer_names(spec.decoder)[0]
+        return layers.integer(features, name, None).times(self._factor(name))
+
+    def first(self) -> FirstLayer:
+        first = super().first()
+        factor = self._factor(layer_names(self.network.spec.decoder)[0])
+        if factor is None:
+            return first
+        column = factor[:, None]
+        return FirstLayer(
+            first.convolution * factor[:, None, None, None],
+            first.offset * column,
+            first.cell * column,
+            first.bias * factor,
+        )
+
+    def linear(self, graph: Recorder, x: str, before: str, name: str, factor: np.float32, shift: np.float32) -> str:
+        read = quantizer(self._activations, f"{before}.relu")
+        levels = quantize(graph, x, read, rectified=True)
+        weight = integer_weight(self.network, name)
+        own = self._factor(name)
+        factors = np.full(len(weight.scale), factor) * (1 if own is None else own)
+        bias = self.network.tensors[f"{name}.bias"] * factors + shift
+        inputs = [
+            dequantized(graph, levels),
+            dequantized_weight(graph, weight.levels, weight.scale * factors, name),
+            graph.constant(bias, f"{name}.bias"),
+        ]
+        return graph.node("Gemm", inputs, name, transB=1)
+
+    def _factor(self, name: str) -> Factor:
+        """What layer `name` of the MLP is multiplied with for the sake of its reader's levels."""
+        read = self._activations.get(f"{name}.relu")
+        return None if read is None else reciprocals(read)
+
+
+def signed_where_it_fits(activations: Any) -> dict[str, ActivationQuantization]:
+    """The same quantizers, those behind a ReLU as signed ones with one bit more where int8 holds these.
+
+    What comes out of a ReLU is not negative, so the levels below zero that this adds are never used.
+    """
+
+    def signed(name: str, read: ActivationQuantization) -> ActivationQuantization:
+        fits = not read.signed and read.bits < 8 and name.endswith(".relu")
+        return replace(read, bits=read.bits + 1, signed=True) if fits else read
+
+    return {name: signed(name, read) for name, read in activations.items()}
+
+
+def reciprocals(quantization: ActivationQuantization) -> Factor:
+    """2^-exponent of each channel."""
+    exponents = np.array(quantization.exponents, np.float32)
+    return np.exp2(-exponents) if exponents.any() else None
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Whole numbers in the graph, int8 or uint8, and what one of them stands for."""
+
+    tensor: str
+    scale: float
+    signed: bool
+
+
+def quantize(graph: Recorder, x: str, quantization: ActivationQuantization, rectified: bool) -> Levels:
+    """Levels of a value whose powers of two have been multiplied out. rectified: nothing in it is below zero."""
+    low, high = quantization.levels
+    kind = np.iinfo(np.int8 if quantization.signed else np.uint8)
+    scale = np.float32(quantization.scale)
+    # QuantizeLinear itself stops at the ends of the type only
+    lower = graph.constant(np.float32(low) * scale) if low > kind.min and not rectified else ""
+    upper = graph.constant(np.float32(high) * scale) if high < kind.max else ""
+    if lower or upper:
+        x = graph.node("Clip", [x, lower, upper] if upper else [x, lower])
+    parameters = [graph.constant(scale, "scale"), graph.constant(kind.dtype.type(0), "zero")]
+    return Levels(graph.node("QuantizeLinear", [x, *parameters]), quantization.scale, quantization.signed)
+
+
+def dequantized(graph: Recorder, levels: Levels) -> str:
+    zero = np.int8(0) if levels.signed else np.uint8(0)
+    parameters = [graph.constant(np.float32(levels.scale), "scale"), graph.constant(zero, "zero")]
+    return graph.node("DequantizeLinear", [levels.tensor, *parameters])
+
+
+def dequantized_weight(graph: Recorder, levels: NDArray[np.int8], scale: NDArray[np.float32], name: str) -> str:
+    """A weight (O, ...) from int8 levels and a scale (O)."""
+    parameters = [
+        graph.constant(levels, f"{name}.weight"),
+        graph.constant(scale.astype(np.float32), f"{name}.scale"),
+        graph.constant(np.zeros(len(scale), np.int8), f"{name}.zero"),
+    ]
+    return graph.node("DequantizeLinear", parameters, f"{name}.weight.float", axis=0)
+
+
+class _Value:
+    """A float value that is recorded when it is first needed, so that a factor may still go into its weights."""
+
+    def __init__(self, record: Callable[[Factor], str], rectified: bool = False) -> None:
+        self._record, self.rectified = record, rectified
+        self._tensor: str | None = None
+
+    @property
+    def recorded(self) -> bool:
+        return self._tensor is not None
+
+    @property
+    def tensor(self) -> str:
+        if self._tensor is None:
+            self._tensor = self._record(None)
+        return self._tensor
+
+    def times(self, factor: Factor) -> str:
+        """The value times a factor per channel, recorded for itself."""
+        return self.tensor if factor is None else self._record(factor)
+
+
+class _GraphLayers(IntegerLayers):
+    def __init__(self, network: Network, graph: Recorder) -> None:
+        super().__init__(network)
+        self._activations = signed_where_it_fits(self._activations)
+        self._graph = graph
+        self._layer = layer_names(network.spec.decoder)[0]
+
+    def conv(self, x: Named, name: str) -> Named:
+        before, self._layer = self._layer, name
+        result = super().conv(x, name)
+        self._layer = before
+        return result
+
+    def quantize(self, x: Any, quantization: ActivationQuantization) -> Levels:
+        factor = reciprocals(quantization)
+        # Only what a ReLU makes is read through quantizers and by nobody else; the residual stream is needed as it is.
+        tensor = x.times(factor) if x.rectified else self._multiplied(x.tensor, factor)
+        return quantize(self._graph, tensor, quantization, x.rectified)
+
+    def integer_conv(
+        self, levels: Any, signed: bool, weight: IntegerWeight, bias: NDArray[np.float32] | None
+    ) -> _Value:
+        scale, name = weight.scale / np.float32(levels.scale), self._layer
+
+        def record(factor: Factor) -> str:
+            factors = np.float32(1) if factor is None else factor
+            own = dequantized_weight(self._graph, weight.levels, scale * factors, name)
+            scaled = None if bias is None else bias * factors
+            kernel = weight.levels.shape[-1]
+            return convolve(self._graph, dequantized(self._graph, levels), own, kernel, scaled, name)
+
+        return _Value(record)
+
+    def float_conv(self, x: Any, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> _Value:
+        name = self._layer
+
+        def record(factor: Factor) -> str:
+            factors = np.ones(len(bias), np.float32) if factor is None else factor
+            return convolution(self._graph, x.tensor, weight * factors[:, None, None, None], bias * factors, name)
+
+        return _Value(record)
+
+    def rectified(self, x: Any) -> _Value:
+        def record(factor: Factor) -> str:
+            before = self._multiplied(x.tensor, factor) if x.recorded else x.times(factor)
+            return self._graph.node("Relu", [before])
+
+        return _Value(record, rectified=True)
+
+    def sum(self, x: Any, y: Any) -> _Value:
+        if x.recorded or y.recorded:
+            tensor = self._graph.node("Add", [x.tensor, y.tensor])
+            result = _Value(lambda factor: self._multiplied(tensor, factor))
+            assert result.tensor == tensor
+            return result
+        # signed and unsigned parts of one convolution
+        return _Value(lambda factor: self._graph.node("Add", [x.times(factor), y.times(factor)]))
+
+    def join(self, xs: list[Any]) -> Levels:
+        tensor = self._graph.node("Concat", [x.tensor for x in xs], axis=1)
+        return Levels(tensor, max(x.scale for x in xs), xs[0].signed)
+
+    def _multiplied(self, x: str, factor: Factor) -> str:
+        if factor is None:
+            return x
+        return self._graph.node("Mul", [x, self._graph.constant(factor.reshape(1, -1, 1, 1))])
