@@ -77,7 +77,7 @@ def test_integers_are_those_of_openvino(name: str, bits: tuple[int, int], compre
         # The order of float additions tips a level here and there; every dense layer behind reads it again, which is
         # why OpenVINO is held to the same bounds against the simulation.
         assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.98)
-        assert np.abs(integer - theirs).mean() < 0.5 * np.abs(floats - theirs).mean()
+        assert np.abs(integer - theirs).mean() < 0.6 * np.abs(floats - theirs).mean()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
