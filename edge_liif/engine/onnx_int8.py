@@ -5,14 +5,18 @@ on int8 levels of the weight with a scale per output channel as well: runtimes e
 per channel differ by powers of two, which are multiplied out before QuantizeLinear: in the weights and the bias of the
 convolution behind whose ReLU the value lies, exactly and for nothing, elsewhere by a node of its own.
 
-Zero points are 0. Unsigned levels of fewer than 8 bits are stored as int8, so that a network compressed with 7 bits or
-fewer between layers has no uint8 in it, which TensorRT does not take.
+Zero points are 0. Where all unsigned levels fit, they are int8 as well, so that a network compressed with 7 bits or
+fewer between layers has no uint8 in it, which TensorRT does not take. Signed and unsigned parts of a concatenation are
+convolved apart even then: their scales need not be powers of two apart.
+
+Biases of the MLP are added behind the products: a bias inside would be rounded to whole products of levels by whatever
+executes the group on integers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,7 +38,7 @@ class IntegerGraphs(FloatGraphs):
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
-        self._activations = signed_where_it_fits(activations_of(network))
+        self._activations = activations_of(network)
 
     def hidden_map(self, graph: Recorder, lr: str) -> str:
         spec = self.network.spec
@@ -58,17 +62,14 @@ class IntegerGraphs(FloatGraphs):
 
     def linear(self, graph: Recorder, x: str, before: str, name: str, factor: np.float32, shift: np.float32) -> str:
         read = quantizer(self._activations, f"{before}.relu")
-        levels = quantize(graph, x, read, rectified=True)
+        levels = quantize(graph, x, read, unsigned_type(self._activations), rectified=True)
         weight = integer_weight(self.network, name)
         own = self._factor(name)
         factors = np.full(len(weight.scale), factor) * (1 if own is None else own)
         bias = self.network.tensors[f"{name}.bias"] * factors + shift
-        inputs = [
-            dequantized(graph, levels),
-            dequantized_weight(graph, weight.levels, weight.scale * factors, name),
-            graph.constant(bias, f"{name}.bias"),
-        ]
-        return graph.node("Gemm", inputs, name, transB=1)
+        own_weight = dequantized_weight(graph, weight.levels, weight.scale * factors, name)
+        products = graph.node("Gemm", [dequantized(graph, levels), own_weight], name, transB=1)
+        return graph.node("Add", [products, graph.constant(bias, f"{name}.bias")], f"{name}.bias")
 
     def _factor(self, name: str) -> Factor:
         """What layer `name` of the MLP is multiplied with for the sake of its reader's levels."""
@@ -76,17 +77,13 @@ class IntegerGraphs(FloatGraphs):
         return None if read is None else reciprocals(read)
 
 
-def signed_where_it_fits(activations: Any) -> dict[str, ActivationQuantization]:
-    """The same quantizers, those behind a ReLU as signed ones with one bit more where int8 holds these.
+LevelType = type[np.int8] | type[np.uint8]
 
-    What comes out of a ReLU is not negative, so the levels below zero that this adds are never used.
-    """
 
-    def signed(name: str, read: ActivationQuantization) -> ActivationQuantization:
-        fits = not read.signed and read.bits < 8 and name.endswith(".relu")
-        return replace(read, bits=read.bits + 1, signed=True) if fits else read
-
-    return {name: signed(name, read) for name, read in activations.items()}
+def unsigned_type(activations: Mapping[str, ActivationQuantization]) -> LevelType:
+    """The type of all unsigned levels of a network: one, because parts of a concatenation must agree."""
+    fit = all(read.levels[1] <= np.iinfo(np.int8).max for read in activations.values())
+    return np.int8 if fit else np.uint8
 
 
 def reciprocals(quantization: ActivationQuantization) -> Factor:
@@ -97,30 +94,33 @@ def reciprocals(quantization: ActivationQuantization) -> Factor:
 
 @dataclass(frozen=True)
 class Levels:
-    """Whole numbers in the graph, int8 or uint8, and what one of them stands for."""
+    """Whole numbers in the graph, their type, and what one of them stands for."""
 
     tensor: str
     scale: float
-    signed: bool
+    dtype: LevelType
 
 
-def quantize(graph: Recorder, x: str, quantization: ActivationQuantization, rectified: bool) -> Levels:
-    """Levels of a value whose powers of two have been multiplied out. rectified: nothing in it is below zero."""
+def quantize(
+    graph: Recorder, x: str, quantization: ActivationQuantization, unsigned: LevelType, rectified: bool
+) -> Levels:
+    """Levels of a value whose powers of two have been multiplied out. unsigned: the type of levels without sign;
+    rectified: nothing in the value is below zero."""
     low, high = quantization.levels
-    kind = np.iinfo(np.int8 if quantization.signed else np.uint8)
+    dtype: LevelType = np.int8 if quantization.signed else unsigned
+    kind = np.iinfo(dtype)
     scale = np.float32(quantization.scale)
     # QuantizeLinear itself stops at the ends of the type only
     lower = graph.constant(np.float32(low) * scale) if low > kind.min and not rectified else ""
     upper = graph.constant(np.float32(high) * scale) if high < kind.max else ""
     if lower or upper:
         x = graph.node("Clip", [x, lower, upper] if upper else [x, lower])
-    parameters = [graph.constant(scale, "scale"), graph.constant(kind.dtype.type(0), "zero")]
-    return Levels(graph.node("QuantizeLinear", [x, *parameters]), quantization.scale, quantization.signed)
+    parameters = [graph.constant(scale, "scale"), graph.constant(dtype(0), "zero")]
+    return Levels(graph.node("QuantizeLinear", [x, *parameters]), quantization.scale, dtype)
 
 
 def dequantized(graph: Recorder, levels: Levels) -> str:
-    zero = np.int8(0) if levels.signed else np.uint8(0)
-    parameters = [graph.constant(np.float32(levels.scale), "scale"), graph.constant(zero, "zero")]
+    parameters = [graph.constant(np.float32(levels.scale), "scale"), graph.constant(levels.dtype(0), "zero")]
     return graph.node("DequantizeLinear", [levels.tensor, *parameters])
 
 
@@ -159,7 +159,6 @@ class _Value:
 class _GraphLayers(IntegerLayers):
     def __init__(self, network: Network, graph: Recorder) -> None:
         super().__init__(network)
-        self._activations = signed_where_it_fits(self._activations)
         self._graph = graph
         self._layer = layer_names(network.spec.decoder)[0]
 
@@ -173,7 +172,7 @@ class _GraphLayers(IntegerLayers):
         factor = reciprocals(quantization)
         # Only what a ReLU makes is read through quantizers and by nobody else; the residual stream is needed as it is.
         tensor = x.times(factor) if x.rectified else self._multiplied(x.tensor, factor)
-        return quantize(self._graph, tensor, quantization, x.rectified)
+        return quantize(self._graph, tensor, quantization, unsigned_type(self._activations), x.rectified)
 
     def integer_conv(
         self, levels: Any, signed: bool, weight: IntegerWeight, bias: NDArray[np.float32] | None
@@ -216,7 +215,7 @@ class _GraphLayers(IntegerLayers):
 
     def join(self, xs: list[Any]) -> Levels:
         tensor = self._graph.node("Concat", [x.tensor for x in xs], axis=1)
-        return Levels(tensor, max(x.scale for x in xs), xs[0].signed)
+        return Levels(tensor, max(x.scale for x in xs), xs[0].dtype)
 
     def _multiplied(self, x: str, factor: Factor) -> str:
         if factor is None:

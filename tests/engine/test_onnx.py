@@ -68,19 +68,15 @@ def test_floats_are_those_of_openvino(name: str, out: tuple[int, int], request: 
 @pytest.mark.parametrize("bits", [(8, 8), (4, 8), (8, 7), (6, 6)], ids="W{0[0]}A{0[1]}".format)
 def test_integers_are_those_of_openvino(name: str, bits: tuple[int, int], compressed) -> None:
     """Powers of two per channel, both signs in one concatenation, fewer bits than int8 has."""
-    if name == "small_rdn":
-        pytest.xfail(
-            "below 8 bits the RDN differs from OpenVINO (a third of the values agree at W8A7): not understood yet"
-        )
     network = compressed(name, bits)
     for out in OUT.values():
         integer = enlarged(ONNXEngine(network, "int8"), out)
         theirs = enlarged(OpenVINOEngine(network, "int8", cache=False), out)
         floats = enlarged(ONNXEngine(network, "fp32"), out)
         levels = np.abs(np.rint(integer * 255) - np.rint(theirs * 255))
-        # The order of float additions tips a level here and there; every dense layer behind reads it again, which is
-        # why OpenVINO is held to the same bounds against the simulation.
-        assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.98)
+        # The order of float additions and OpenVINO's hidden map in half precision tip a level here and there, and every
+        # dense layer behind reads it again. Rounded biases (0.966) and mixed-up scales (0.35) stay out.
+        assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.99)
         assert np.abs(integer - theirs).mean() < 0.6 * np.abs(floats - theirs).mean()
 
 
@@ -133,14 +129,14 @@ def test_seven_bits_need_no_unsigned_type(compressed) -> None:
 
 
 def test_powers_of_two_are_folded_behind_a_relu(compressed) -> None:
-    """The hidden convolutions of EDSR carry them in their weights; only the residual stream needs a node."""
+    """The hidden convolutions of EDSR carry them in their weights: no node multiplies behind a ReLU."""
     network = compressed("small_edsr")
     activations = network.spec.compression.activations
     assert any(any(a.exponents) for name, a in activations.items() if name.endswith(".relu"))
     nodes = IntegerGraphs(network).encoder().graph.node
     made_by = {output: node.op_type for node in nodes for output in node.output}
     multiplied = [made_by[node.input[0]] for node in nodes if node.op_type == "Mul" and node.input[0] in made_by]
-    assert multiplied and "Relu" not in multiplied
+    assert "Relu" not in multiplied
 
 
 def test_candidates(compressed, monkeypatch: pytest.MonkeyPatch) -> None:
