@@ -63,7 +63,7 @@ STEPS = [
 ]
 
 
-def program(step: Step, network: Network, picture: NDArray[np.uint8], scale: float) -> Callable[[NDArray], NDArray]:
+def program(step: Step, network: Network, scale: float) -> Callable[[NDArray], NDArray]:
     """uint8 (H, W, 3) to float32 (rows, columns, 3) in 0..1."""
 
     def size(lr: NDArray) -> tuple[int, int]:
@@ -94,7 +94,7 @@ def program(step: Step, network: Network, picture: NDArray[np.uint8], scale: flo
 
 def work(step: Step, path: Path, picture: NDArray[np.uint8], scale: float, output: Path) -> None:
     """The child process: a line of JSON for each line read."""
-    enlarge = program(step, load_network(path), picture, scale)
+    enlarge = program(step, load_network(path), scale)
     enlarge(picture[:WARM_UP, :WARM_UP])
     if step.program == "openvino":
         enlarge(picture)  # compiled for the picture's tiles

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import UsageError
@@ -37,8 +38,13 @@ CHOICES = {
 def check_choice(**options: str) -> None:
     """Raise UsageError for a value that its option does not have."""
     for name, value in options.items():
-        if value not in CHOICES[name]:
-            raise UsageError(f"--{name} {value!r} is not one of {', '.join(CHOICES[name])}")
+        check_among(name, value, CHOICES[name])
+
+
+def check_among(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise UsageError unless the value of option `name` is one of these."""
+    if value not in choices:
+        raise UsageError(f"--{name} {value!r} is not one of {', '.join(choices)}")
 
 
 def parse_halo(text: str | int) -> str | int:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from ..options import check_among
 from .console import say, standard_output
 
 
@@ -28,9 +29,8 @@ def export(
     """Write NAME-encoder.onnx and NAME-decoder.onnx. Geometry is an input of the decoder, so every scale works."""
     from ..export import FORMATS, PRECISIONS, export_onnx, output_paths, parse_tile
 
-    for option, value, choices in (("format", format, FORMATS), ("precision", precision, PRECISIONS)):
-        if value not in choices:
-            raise UsageError(f"--{option} {value[:40]!r} is not one of {', '.join(choices)}")
+    check_among("format", format, FORMATS)
+    check_among("precision", precision, PRECISIONS)
     window = parse_tile(tile)
     if output == "":
         raise UsageError("-o is an empty name (an unset variable?); give a folder or what the names begin with")

@@ -27,7 +27,7 @@ from .equalise import equalised
 from .layer_table import LayerLoss, layer_table
 from .lockstep import Bits, Lockstep
 from .methods import METHODS
-from .queries import random_queries
+from .queries import Queries, random_queries
 from .recipe import Recipe
 from .statistics import Statistics
 from .structure import multiply_adds, spec_of
@@ -103,7 +103,7 @@ def compress(
         if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
             raise UsageError(f"calibration pictures must be uint8 (n, h, w, 3), not {pictures.dtype} {pictures.shape}")
         lr = _as_input(pictures)
-        queries = random_queries(len(lr), lr.shape[2], lr.shape[3], config.queries, config.scale, config.seed)
+        queries = _queries(lr, config)
         if own and use_frozen and not equal:
             known = _frozen(network, config, pictures)
     statistics = known
@@ -165,12 +165,17 @@ def freeze(network: Network, path: Path) -> None:
     config = CompressConfig(weight_bits=8)
     pictures = synthesize(Recipe())
     lr = _as_input(pictures)
-    queries = random_queries(len(lr), lr.shape[2], lr.shape[3], config.queries, config.scale, config.seed)
-    frozen.write(path, Statistics(network, lr, queries, config.seed), _measured_on(network, config, pictures))
+    frozen.write(
+        path, Statistics(network, lr, _queries(lr, config), config.seed), _measured_on(network, config, pictures)
+    )
 
 
 def _as_input(pictures: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32)) / 127.5 - 1
+
+
+def _queries(lr: torch.Tensor, config: CompressConfig) -> Queries:
+    return random_queries(len(lr), lr.shape[2], lr.shape[3], config.queries, config.scale, config.seed)
 
 
 def _measured_on(network: Network, config: CompressConfig, pictures: NDArray[np.uint8]) -> frozen.MeasuredOn:

@@ -120,7 +120,7 @@ class IntegerLayers(ABC):
         weight = integer_weight(self.network, name)
         stops = list(itertools.accumulate(x.widths))
         result = None
-        for signed, group in itertools.groupby(range(len(read)), lambda i: read[i].signed):
+        for _, group in itertools.groupby(range(len(read)), lambda i: read[i].signed):
             parts = list(group)
             levels = [self._levels_of(x.pieces[i], x.names[i], read[i]) for i in parts]
             start, stop = stops[parts[0]] - x.widths[parts[0]], stops[parts[-1]]
@@ -128,7 +128,7 @@ class IntegerLayers(ABC):
             # parts with smaller scales have the difference, a power of two, in the weight
             part = weight.reading(start, stop, max(read[i].scale for i in parts))
             # the bias comes once
-            y = self.integer_conv(joined, signed, part, bias if result is None else None)
+            y = self.integer_conv(joined, part, bias if result is None else None)
             result = y if result is None else self.sum(result, y)
         return result
 
@@ -154,7 +154,7 @@ class IntegerLayers(ABC):
         """The levels of a value (1, C, H, W)."""
 
     @abstractmethod
-    def integer_conv(self, levels: Any, signed: bool, weight: IntegerWeight, bias: NDArray[np.float32] | None) -> Any:
+    def integer_conv(self, levels: Any, weight: IntegerWeight, bias: NDArray[np.float32] | None) -> Any:
         """Convolution of levels, zero padding k // 2, times the scales, plus the bias: floats."""
 
     @abstractmethod

@@ -10,10 +10,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from ..errors import EngineError, EngineFailure, OutOfMemory
+from ..errors import EngineError
 from ..geometry import AxisQueries, Geometry
 from ..model.checkpoint import Network
-from .base import Engine, MemoryFacts, TileShape, usable_cpus
+from .base import Engine, EngineErrors, MemoryFacts, TileShape, usable_cpus
 from .onnx_graphs import FloatGraphs
 from .onnx_int8 import IntegerGraphs
 
@@ -29,6 +29,12 @@ PROVIDERS = {
 INEXACT = ["WeightBiasQuantization", "GemmSumFusion"]
 # Python, ONNX, ONNX Runtime, libvips and whatever else is there before the weights.
 BASE_BYTES = 150 * 2**20
+# Its exceptions share no base of their own, and which there are differs between versions.
+_FAILURES = (
+    *(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+    RuntimeError,
+)
+_engine_errors = EngineErrors("ONNX Runtime", _FAILURES)
 
 
 class ONNXEngine(Engine):
@@ -48,7 +54,7 @@ class ONNXEngine(Engine):
         graphs = IntegerGraphs(network) if precision == "int8" else FloatGraphs(network)
         self._memory_place = "cpu" if device == "cpu" else "cuda"
         options = session_options(threads)
-        with _engine_errors():
+        with _engine_errors:
             self._encoder = self._session(graphs.encoder().SerializeToString(), options)
             self._decoder = self._session(graphs.decoder().SerializeToString(), options)
 
@@ -56,7 +62,7 @@ class ONNXEngine(Engine):
         """The graphs take any shape; nothing is left of the one before."""
 
     def encode(self, lr: NDArray[np.float32]) -> ort.OrtValue:
-        with _engine_errors():
+        with _engine_errors:
             binding = self._encoder.io_binding()
             binding.bind_cpu_input("lr", np.ascontiguousarray(lr))
             binding.bind_output("hidden", self._memory_place)
@@ -64,7 +70,7 @@ class ONNXEngine(Engine):
             return binding.get_outputs()[0]
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
-        with _engine_errors():
+        with _engine_errors:
             binding = self._decoder.io_binding()
             binding.bind_ortvalue_input("hidden", hidden)
             for name, value in geometry_inputs(geometry).items():
@@ -130,22 +136,3 @@ def geometry_inputs(geometry: Geometry) -> dict[str, NDArray]:
 
     cell = np.array(geometry.cell, np.float32)
     return {**axis("row", geometry.rows), **axis("column", geometry.columns), "cell": cell}
-
-
-# Its exceptions share no base of their own, and which there are differs between versions.
-_FAILURES = (
-    *(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
-    RuntimeError,
-)
-
-
-class _engine_errors:
-    """Turns the exceptions of ONNX Runtime into ours, by their type."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, MemoryError):
-            raise OutOfMemory(f"ONNX Runtime ran out of memory ({error})") from error
-        if isinstance(error, _FAILURES):
-            raise EngineFailure(f"ONNX Runtime failed: {' '.join(str(error).split())[:200]}") from error

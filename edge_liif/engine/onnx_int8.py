@@ -174,9 +174,7 @@ class _GraphLayers(IntegerLayers):
         tensor = x.times(factor) if x.rectified else self._multiplied(x.tensor, factor)
         return quantize(self._graph, tensor, quantization, unsigned_type(self._activations), x.rectified)
 
-    def integer_conv(
-        self, levels: Any, signed: bool, weight: IntegerWeight, bias: NDArray[np.float32] | None
-    ) -> _Value:
+    def integer_conv(self, levels: Any, weight: IntegerWeight, bias: NDArray[np.float32] | None) -> _Value:
         scale, name = weight.scale / np.float32(levels.scale), self._layer
 
         def record(factor: Factor) -> str:

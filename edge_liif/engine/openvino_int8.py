@@ -51,7 +51,7 @@ class _GraphLayers(IntegerLayers):
     def quantize(self, x: Any, quantization: ActivationQuantization) -> Any:
         return _levels(x, quantization, 1)
 
-    def integer_conv(self, levels: Any, signed: bool, weight: IntegerWeight, bias: NDArray[np.float32] | None) -> Any:
+    def integer_conv(self, levels: Any, weight: IntegerWeight, bias: NDArray[np.float32] | None) -> Any:
         return convolution(levels, _weight(weight), bias)
 
     def float_conv(self, x: Any, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Any:

@@ -9,15 +9,25 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from ..errors import EngineError, EngineFailure, OutOfMemory
+from ..errors import EngineError
 from ..geometry import AxisQueries, Geometry
 from ..model.checkpoint import Network
 from ..model.liif import first_layer, layer_names
-from .base import Engine, MemoryFacts, TileShape
+from .base import Engine, EngineErrors, MemoryFacts, TileShape
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 # "int8" is the simulation of simulated.py, whose numbers are float32
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8, "int8": 4}
+
+
+def _release() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+_engine_errors = EngineErrors(
+    "torch", (RuntimeError, TypeError), (torch.OutOfMemoryError, MemoryError), release=_release
+)
 
 
 class TorchLayers:
@@ -69,7 +79,7 @@ class TorchEngine(Engine):
         if device == "mps" and not torch.backends.mps.is_available():
             raise EngineError("torch sees no Apple GPU here; use --device cpu")
         self._first = first_layer(network.tensors)
-        with _engine_errors():
+        with _engine_errors:
             self._layers = TorchLayers(network, self._dtype, self._torch_device)
             self._hidden_weight = self._tensor(self._first.convolution).contiguous(memory_format=torch.channels_last)
             self._mlp = [
@@ -84,7 +94,7 @@ class TorchEngine(Engine):
             torch.cuda.reset_peak_memory_stats()
 
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
-        with torch.inference_mode(), _engine_errors():
+        with torch.inference_mode(), _engine_errors:
             x = self._tensor(lr).contiguous(memory_format=torch.channels_last) * 2 - 1
             hidden = F.conv2d(self._features(x), self._hidden_weight, padding=1)
             return hidden[0].permute(1, 2, 0).contiguous()
@@ -97,7 +107,7 @@ class TorchEngine(Engine):
         return x
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
-        with torch.inference_mode(), _engine_errors():
+        with torch.inference_mode(), _engine_errors:
             return self.decode_tensor(hidden, geometry).cpu().numpy()
 
     def decode_tensor(self, hidden: torch.Tensor, geometry: Geometry) -> torch.Tensor:
@@ -145,17 +155,3 @@ class TorchEngine(Engine):
         shape = [1, 1, 1]
         shape[axis] = -1
         return torch.lerp(colour.index_select(axis, first), colour.index_select(axis, second), share.view(shape))
-
-
-class _engine_errors:
-    """Turns the exceptions of torch into ours, by their type."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            raise OutOfMemory(f"torch ran out of memory ({error})") from error
-        if isinstance(error, (RuntimeError, TypeError)):
-            raise EngineFailure(f"torch failed: {' '.join(str(error).split())[:200]}") from error
