@@ -153,6 +153,12 @@ def axis_queries(in_size: int, out_size: int, start: int, stop: int, origin: int
     )
 
 
+def cells_read(in_size: int, out_size: int, positions: int) -> int:
+    """Most cells, from the first to the last, that so many neighbouring output positions read along an axis."""
+    # their centres lie (positions - 1) / scale cells apart, and each reads the cells before and behind it
+    return min(in_size, (positions - 1) * in_size // out_size + 3)
+
+
 # Places for evaluations that nobody needs, as a share of those needed, that arranging them by cell may cost. What it
 # saves is a fifth of the decoder's time.
 MOST_SPARE_PLACES = 0.12

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_liif.geometry import SCATTERED, CellPattern, axis_queries, cell_pattern, output_span
+from edge_liif.geometry import SCATTERED, CellPattern, axis_queries, cell_pattern, cells_read, output_span
 
 sizes = st.tuples(st.integers(1, 60), st.floats(1, 9)).map(lambda p: (p[0], max(1, round(p[0] * p[1]))))
 
@@ -118,3 +118,14 @@ def test_integer_scales_have_the_same_offsets_in_every_cell() -> None:
     assert cell_pattern(40, 80).per_cell == 4
     assert cell_pattern(40, 60).offsets is None, "offsets alternate"
     assert cell_pattern(100, 170) == SCATTERED, "too many places would be spare"
+
+
+@pytest.mark.parametrize(("size", "out"), [(40, 120), (40, 68), (37, 53), (5, 500), (64, 64), (90, 31), (2, 7)])
+def test_a_run_of_positions_reads_no_more_cells_than_promised(size: int, out: int) -> None:
+    for positions in (1, 2, 3, 7, 16, out):
+        if positions <= out:
+            spans = [
+                int(np.ptp(axis_queries(size, out, start, start + positions).index)) + 1
+                for start in range(out - positions + 1)
+            ]
+            assert max(spans) <= cells_read(size, out, positions) <= max(spans) + 2

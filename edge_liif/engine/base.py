@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import EngineFailure, OutOfMemory
 from ..geometry import SCATTERED, CellPattern, Geometry
 
 
@@ -23,7 +25,8 @@ class TileShape:
     """Shapes of every call until the next `prepare`.
 
     height, width: LR pixels of the window; rows: most evaluations of a decoded block along its rows; columns: places
-    for evaluations along its columns, arranged by `pattern`, of which they are a multiple.
+    for evaluations along its columns, arranged by `pattern`, of which they are a multiple; reach: most LR rows that a
+    block reads, if it is known to be fewer than the window's.
     """
 
     height: int
@@ -31,6 +34,12 @@ class TileShape:
     rows: int
     columns: int
     pattern: CellPattern = SCATTERED
+    reach: int | None = None
+
+    @property
+    def read_rows(self) -> int:
+        """LR rows of the hidden map that one call of a decoder is given."""
+        return self.height if self.reach is None else min(self.height, self.reach)
 
     @property
     def cells(self) -> int:
@@ -57,6 +66,33 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class EngineErrors:
+    """Turns the exceptions of a framework into ours, by their type, around every call of it.
+
+    failures: what it raises; out_of_memory: which of them say that memory is not to be had; release: called then.
+    """
+
+    def __init__(
+        self,
+        framework: str,
+        failures: tuple[type[BaseException], ...] = (RuntimeError,),
+        out_of_memory: tuple[type[BaseException], ...] = (MemoryError,),
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        self._framework, self._failures = framework, failures
+        self._out_of_memory, self._release = out_of_memory, release
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self._out_of_memory):
+            if self._release is not None:
+                self._release()
+            raise OutOfMemory(f"{self._framework} ran out of memory ({error})") from error
+        if isinstance(error, self._failures):
+            raise EngineFailure(f"{self._framework} failed: {' '.join(str(error).split())[:200]}") from error
 
 
 class Engine(ABC):

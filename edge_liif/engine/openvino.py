@@ -10,12 +10,12 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from ..errors import EngineError, EngineFailure, OutOfMemory
+from ..errors import EngineError
 from ..geometry import AxisQueries, Geometry
 from ..model.checkpoint import Network
 from ..model.liif import OUTPUTS, first_layer
 from ..model.zoo import cache_home
-from .base import Engine, MemoryFacts, TileShape, usable_cpus
+from .base import Engine, EngineErrors, MemoryFacts, TileShape, usable_cpus
 from .openvino_graphs import FloatGraphs, term_shapes
 from .openvino_int8 import IntegerGraphs
 from .openvino_layers import ExecutedLayer, executed_layers
@@ -31,6 +31,7 @@ single pixel OpenVINO's int8 convolutions make garbage. It is computed in floats
 BASE_BYTES = 150 * 2**20
 # Compiled graphs are kept per shape and version; the oldest go when there are more than this.
 CACHE_BYTES = 256 * 2**20
+_engine_errors = EngineErrors("OpenVINO")
 
 
 def _prune(folder: Path) -> None:
@@ -73,10 +74,8 @@ class OpenVINOEngine(Engine):
         self._floats = beside if precision == "int8" else PRECISIONS[precision]
         # A map of a whole tile goes from one graph to the next in the precision both compute in; before it becomes 8
         # bits, half precision holds enough of it.
-        storage = {"bf16": ov.Type.bf16, "int8": ov.Type.f16}.get(precision, self._floats)
-        if precision == "fp16" and device != "gpu":
-            storage = ov.Type.f32
-        self._storage = storage
+        stored = {"int8": "fp16", "fp16": "fp16" if device == "gpu" else "fp32"}
+        storage = PRECISIONS[stored.get(precision, precision)]
         self._graphs = (IntegerGraphs if precision == "int8" else FloatGraphs)(network, storage)
         self._float_graphs = FloatGraphs(network, storage)
         self._options: dict[str, Any] = {
@@ -108,7 +107,7 @@ class OpenVINOEngine(Engine):
         graphs = self._graphs if min(shape.height, shape.width) >= SMALLEST_INTEGER_SIDE else self._float_graphs
         # the old graphs go before the new ones come, and a failure leaves none that look ready
         self._decode, self._columns = None, None
-        with _engine_errors():
+        with _engine_errors:
             if before is None or (shape.height, shape.width) != (before.height, before.width) or self._encode is None:
                 self._encode = None
                 self._encode = self._compile(graphs.encoder(shape.height, shape.width))
@@ -116,7 +115,7 @@ class OpenVINOEngine(Engine):
         self._shape = shape
 
     def encode(self, lr: NDArray[np.float32]) -> ov.Tensor:
-        with _engine_errors():
+        with _engine_errors:
             self._encode.infer([np.ascontiguousarray(lr)], share_inputs=True)
             return self._encode.get_output_tensor()
 
@@ -126,12 +125,14 @@ class OpenVINOEngine(Engine):
         rows = geometry.rows.padded(shape.rows, geometry.rows.positions)
         columns, along_columns = self._column_terms(geometry)
         cells = columns.index[:: shape.pattern.per_cell]
-        numbers = (rows.index[:, None] * np.int32(shape.width) + cells).reshape(-1)
+        top = min(int(rows.index.min()), shape.height - shape.read_rows)
+        band = ov.Tensor(hidden, [top * shape.width, 0], [(top + shape.read_rows) * shape.width, hidden.shape[1]])
+        numbers = ((rows.index[:, None] - np.int32(top)) * np.int32(shape.width) + cells).reshape(-1)
         along_rows = rows.offset.astype(np.float32)[:, None] * self._first.offset[:, 0]
         along_rows = along_rows.reshape(term_shapes(shape, along_rows.shape[1])[0])
-        with _engine_errors():
+        with _engine_errors:
             request = self._decode
-            request.set_input_tensor(0, hidden)
+            request.set_input_tensor(0, band)
             request.set_input_tensor(1, ov.Tensor(numbers, shared_memory=True))
             request.set_input_tensor(2, ov.Tensor(along_rows, shared_memory=True))
             request.set_input_tensor(3, ov.Tensor(along_columns, shared_memory=True))
@@ -180,15 +181,3 @@ class OpenVINOEngine(Engine):
 
     def _compile(self, model: ov.Model) -> Any:
         return self._core.compile_model(model, self._target, self._options).create_infer_request()
-
-
-class _engine_errors:
-    """Turns the exceptions of OpenVINO into ours, by their type."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, MemoryError):
-            raise OutOfMemory(f"OpenVINO ran out of memory ({error})") from error
-        if isinstance(error, RuntimeError):
-            raise EngineFailure(f"OpenVINO failed: {' '.join(str(error).split())[:200]}") from error

@@ -36,7 +36,7 @@ class FloatGraphs:
         return ov.Model([op.result(_converted(hidden, self.storage))], [lr], f"{spec.name}-encoder")
 
     def decoder(self, shape: TileShape) -> ov.Model:
-        """Hidden map, cell numbers and offset terms of a block to colours (evaluations, 3) in 0..1.
+        """Rows of the hidden map, cell numbers and offset terms of a block to colours (evaluations, 3) in 0..1.
 
         A row of evaluations is `cells` LR pixels, each with `per_cell` evaluations: where these are the same for every
         pixel, the offset terms of a whole row are just so many vectors. The ensemble, three channels wide, is mixed
@@ -44,12 +44,13 @@ class FloatGraphs:
         """
         width = self.network.spec.decoder.hidden[0]
         rows, cells, per_cell = shape.rows, shape.cells, shape.pattern.per_cell
-        hidden = op.parameter([shape.height * shape.width, width], self.storage, name="hidden")
+        hidden = op.parameter([shape.read_rows * shape.width, width], self.storage, name="hidden")
         numbers = op.parameter([rows * cells], ov.Type.i32, name="cells")
         terms = term_shapes(shape, width)
         along_rows = op.parameter(terms[0], ov.Type.f32, name="along_rows")
         along_columns = op.parameter(terms[1], ov.Type.f32, name="along_columns")
-        # converted behind the gather: before it, every block would convert the whole map
+        # Wherever it stands here, OpenVINO converts before it gathers, so a block is given the rows that it reads, not
+        # the whole map.
         x = _converted(op.gather(hidden, numbers, op.constant(np.int64(0))), ov.Type.f32)
         x = op.reshape(x, op.constant(np.array([rows, cells, 1, width])), False)
         x = op.relu(op.add(op.add(x, along_rows), along_columns))

@@ -15,13 +15,13 @@ import json
 import os
 import platform
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import EdgeLiifError, EngineError
-from ..geometry import Geometry, axis_queries, cell_pattern
+from ..geometry import Geometry, axis_queries, cell_pattern, cells_read
 from ..model import selfcheck
 from ..model.checkpoint import Network
 from ..model.zoo import cache_home
@@ -36,7 +36,8 @@ TIMED_SIDE, TIMED_SCALE = 64, 3
 
 @dataclass(frozen=True)
 class Check:
-    """Result of one candidate's self-check. error: share of full scale; seconds: for the timed tile."""
+    """Result of one candidate's self-check. error: share of full scale; seconds: for the timed tile; confirmed: timed
+    twice, because the order was a surprise."""
 
     engine: str
     device: str
@@ -44,6 +45,7 @@ class Check:
     error: float | None
     seconds: float | None
     reason: str | None = None
+    confirmed: bool = False
 
     @property
     def passed(self) -> bool:
@@ -144,7 +146,13 @@ def choose(
     if not passed:
         reasons = "; ".join(f"{c.engine} {c.device} {c.precision}: {c.reason}" for c in checks)
         raise EngineError(f"no engine passed its self-check ({reasons})")
-    best = min(passed, key=lambda c: c.seconds if c.seconds is not None else float("inf"))
+    best = _fastest(passed)
+    if best is not passed[0] and not (best.confirmed and passed[0].confirmed):
+        # Another program may have been in the way of what is usually the fastest, and the cache would keep that for
+        # good: both are timed again.
+        again = {c: _confirmed(network, c, threads) for c in (passed[0], best)}
+        passed = [again.get(c, c) for c in passed]
+        best = _fastest(passed)
     others = [f"{c.precision} {c.seconds:.3f} s" for c in passed if c is not best and c.seconds is not None]
     why = (
         f"{best.engine} {best.precision} on {best.device}: self-check error {best.error:.1e} of full scale, "
@@ -153,20 +161,31 @@ def choose(
     return Choice(open_engine(network, best.engine, best.precision, best.device, threads), why)
 
 
+def _fastest(checks: list[Check]) -> Check:
+    return min(checks, key=lambda c: c.seconds if c.seconds is not None else float("inf"))
+
+
+def _confirmed(network: Network, known: Check, threads: int | None) -> Check:
+    """A passed check with its candidate timed once more."""
+    again = check(network, known.engine, known.device, known.precision, threads, cache=False)
+    seconds = min((c.seconds for c in (known, again) if c.seconds is not None), default=None)
+    result = replace(known, seconds=seconds, confirmed=True)
+    _remember(network, result, threads)
+    return result
+
+
 def check(
     network: Network, engine: str, device: str, precision: str, threads: int | None = None, cache: bool = True
 ) -> Check:
     """Self-check of one candidate, from the cache if this machine, model and versions have been checked before."""
-    path = cache_home() / "selfcheck.json"
-    key = "|".join([str(network.sha256), engine, device, precision, str(threads), _versions(engine), _machine()])
-    if cache and network.sha256 and (known := _known(path, key)) is not None:
+    if cache and network.sha256 and (known := _known(_cache_key(network, engine, device, precision, threads))):
         return known
     try:
         result = _measure(network, open_engine(network, engine, precision, device, threads))
     except (EdgeLiifError, MemoryError) as error:
         return Check(engine, device, precision, None, None, str(error))
-    if cache and network.sha256:
-        _write_cache(path, {**_read_cache(path), key: asdict(result)})
+    if cache:
+        _remember(network, result, threads)
     return result
 
 
@@ -197,7 +216,16 @@ def tile_seconds(engine: Engine, side: int) -> float:
     # few rows at a time: a first run must not take more memory for the check than it plans for the work
     rows = axis_queries(side, side * scale, 0, side * scale // 16)
     pattern = cell_pattern(side, side * scale)
-    engine.prepare(TileShape(side, side, rows.evaluations, side * pattern.per_cell, pattern))
+    engine.prepare(
+        TileShape(
+            side,
+            side,
+            rows.evaluations,
+            side * pattern.per_cell,
+            pattern,
+            cells_read(side, side * scale, rows.positions),
+        )
+    )
     lr = np.resize(selfcheck.picture(), (1, 3, side, side))
     start = time.perf_counter()
     hidden = engine.encode(lr)
@@ -268,11 +296,25 @@ def _machine() -> str:
     return f"{digest} x{os.cpu_count()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
 
 
-def _known(path: Path, key: str) -> Check | None:
+def _cache_path() -> Path:
+    return cache_home() / "selfcheck.json"
+
+
+def _cache_key(network: Network, engine: str, device: str, precision: str, threads: int | None) -> str:
+    return "|".join([str(network.sha256), engine, device, precision, str(threads), _versions(engine), _machine()])
+
+
+def _known(key: str) -> Check | None:
     try:
-        return Check(**_read_cache(path)[key])
+        return Check(**_read_cache(_cache_path())[key])
     except (KeyError, TypeError):
         return None
+
+
+def _remember(network: Network, result: Check, threads: int | None) -> None:
+    if network.sha256:
+        key = _cache_key(network, result.engine, result.device, result.precision, threads)
+        _write_cache(_cache_path(), {**_read_cache(_cache_path()), key: asdict(result)})
 
 
 def _read_cache(path: Path) -> dict[str, dict]:

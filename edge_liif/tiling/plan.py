@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine.base import MemoryFacts, TileShape
 from ..errors import MemoryCapError
-from ..geometry import axis_queries, cell_pattern
+from ..geometry import CellPattern, axis_queries, cell_pattern, cells_read
 from .grid import Axis, balanced, cut_axis
 
 # A block of this many evaluations keeps its activations near the caches and the progress bar moving.
@@ -128,17 +128,18 @@ def plan_for_core(
     row_counts = evaluations_before(job.height, job.out_height)
     column_counts = evaluations_before(job.width, job.out_width)
     pattern = cell_pattern(job.width, job.out_width)
-    widest = max(int(column_counts[s.out_stop] - column_counts[s.out_start]) for s in columns.segments)
     if pattern.per_cell > 1:
-        # the cells of a core, and those beside it that its outer positions are mixed from
-        widest = pattern.per_cell * min(job.width, columns.longest_core + 2)
+        widest = _places(job, pattern, columns.longest_core)
+    else:
+        widest = max(int(column_counts[s.out_stop] - column_counts[s.out_start]) for s in columns.segments)
     per_row = row_counts[-1] / job.out_height
     block_rows = max(1, int(BLOCK_EVALUATIONS / (widest * per_row)))
     tallest = 0
     for segment in rows.segments:
         cuts = [0, *(stop for _, stop in balanced(segment.out_stop - segment.out_start, block_rows))]
         tallest = max(tallest, int(np.diff(row_counts[segment.out_start + np.array(cuts)]).max()))
-    shape = TileShape(rows.window, columns.window, tallest, widest, pattern)
+    reach = cells_read(job.height, job.out_height, block_rows)
+    shape = TileShape(rows.window, columns.window, tallest, widest, pattern, reach)
     pixel_bytes = job.bands * job.sample_bytes
     parts = {
         "engine": facts.base,
@@ -170,12 +171,18 @@ def shrunk(plan: Plan, core: tuple[int, int]) -> Plan:
     # a piece of n cells holds at most ceil(n * scale) positions of two evaluations each
     pattern = cell_pattern(job.width, job.out_width)
     if pattern.per_cell > 1:
-        widest = pattern.per_cell * min(job.width, core[1] + 2)
+        widest = _places(job, pattern, core[1])
     else:
         widest = 2 * -(-core[1] * job.out_width // job.width)
     block_rows = max(1, BLOCK_EVALUATIONS // (2 * widest))
-    shape = TileShape(rows.window, columns.window, 2 * block_rows, widest, pattern)
+    reach = cells_read(job.height, job.out_height, block_rows)
+    shape = TileShape(rows.window, columns.window, 2 * block_rows, widest, pattern, reach)
     return replace(plan, rows=rows, columns=columns, shape=shape, block_rows=block_rows)
+
+
+def _places(job: Job, pattern: CellPattern, core: int) -> int:
+    """Places along a row of a core: its cells, and those beside it that its outer positions are mixed from."""
+    return pattern.per_cell * min(job.width, core + 2)
 
 
 def _core_candidates(job: Job) -> list[tuple[int, int]]:

@@ -87,7 +87,7 @@ def changed_weights(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "weights"
     shutil.copytree(zoo.weights_folder(), folder)
     monkeypatch.setattr(zoo, "weights_folder", lambda: folder)
-    path = folder / "edsr-baseline-liif.safetensors"
+    path = folder / zoo.default_entry().file
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
@@ -98,12 +98,12 @@ def test_bundled_model_that_was_changed(refused, cli, picture, changed_weights):
     picture("a.png")
     line = refused("run", "a.png", "--scale", "2", "--quiet")
     assert "sha256" in line
-    done = cli("models", "verify", "edsr-baseline-liif")
+    done = cli("models", "verify", zoo.default_model())
     assert done.status == 1
     assert "BAD" in done.stdout.decode()
     changed_weights.unlink()
     assert "reinstall edge-liif" in refused("run", "a.png", "--scale", "2", "--quiet")
-    assert "reinstall edge-liif" in refused("models", "show", "edsr-baseline-liif")
+    assert "reinstall edge-liif" in refused("models", "show", zoo.default_model())
 
 
 @pytest.mark.parametrize("record", ["wrong", "missing", "damaged"])

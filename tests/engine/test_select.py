@@ -48,7 +48,9 @@ def test_a_result_that_is_not_finite_disqualifies(network: Network, monkeypatch:
 
 
 def _pretend(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], wrong: tuple[str, ...] = ()) -> None:
-    def pretended(network: Network, engine: str, device: str, precision: str, threads: int | None = None) -> Check:
+    def pretended(
+        network: Network, engine: str, device: str, precision: str, threads: int | None = None, cache: bool = True
+    ) -> Check:
         reason = "wrong result" if precision in wrong else None
         return Check(engine, device, precision, 1e-6, seconds[precision], reason)
 
@@ -66,6 +68,22 @@ def test_the_fastest_right_one_is_taken(network: Network, monkeypatch: pytest.Mo
     assert choose(network).engine.precision == "fp32"
     _pretend(monkeypatch, {"bf16": 1.0, "fp32": 2.0}, wrong=("bf16",))
     assert choose(network).engine.precision == "fp32"
+
+
+def test_a_moment_of_noise_is_not_cached(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {"bf16": [9.0, 1.0], "fp32": [2.0, 2.1]}
+
+    def measured(network: Network, engine: object) -> Check:
+        precision = engine.precision  # type: ignore[attr-defined]
+        return Check("openvino", "cpu", precision, 1e-6, times[precision].pop(0))
+
+    monkeypatch.setattr(select, "_measure", measured)
+    monkeypatch.setattr(
+        select, "candidates", lambda *a, **k: [("openvino", "cpu", "bf16"), ("openvino", "cpu", "fp32")]
+    )
+    for _ in range(2):  # the second time from the cache: the lists are empty
+        choice = choose(network)
+        assert choice.engine.precision == "bf16" and "1.000 s a tile (others: fp32 2.000 s)" in choice.why
 
 
 def test_sixteen_bits_are_computed_in_fp32(network: Network) -> None:
