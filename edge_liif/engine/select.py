@@ -32,6 +32,8 @@ from .base import Engine, TileShape
 TOLERANCE = {"fp32": 1e-3, "fp16": 1.5e-2, "bf16": 4e-2, "int8": 1.5e-1}
 # LR side of the tile that is timed, and its scale.
 TIMED_SIDE, TIMED_SCALE = 64, 3
+# So many times slower than another, once, is slow enough not to be timed again.
+FAR_BEHIND = 1.5
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,10 @@ def choose(
         wanted = (only if engine == "auto" else engine, "cpu" if device == "auto" else device)
         open_engine(network, wanted[0], "fp32" if precision == "auto" else precision, wanted[1], threads)
         raise EngineError(f"no engine offers precision {precision} on device {device}; run: edge-liif doctor")
-    checks = [check(network, *option, threads) for option in options]
+    checks: list[Check] = []
+    for option in options:
+        best_so_far = min((c.seconds for c in checks if c.passed and c.seconds is not None), default=None)
+        checks.append(check(network, *option, threads, beat=best_so_far))
     passed = [c for c in checks if c.passed]
     if not passed:
         reasons = "; ".join(f"{c.engine} {c.device} {c.precision}: {c.reason}" for c in checks)
@@ -175,13 +180,22 @@ def _confirmed(network: Network, known: Check, threads: int | None) -> Check:
 
 
 def check(
-    network: Network, engine: str, device: str, precision: str, threads: int | None = None, cache: bool = True
+    network: Network,
+    engine: str,
+    device: str,
+    precision: str,
+    threads: int | None = None,
+    cache: bool = True,
+    beat: float | None = None,
 ) -> Check:
-    """Self-check of one candidate, from the cache if this machine, model and versions have been checked before."""
+    """Self-check of one candidate, from the cache if this machine, model and versions have been checked before.
+
+    beat: seconds of the fastest other candidate; one that is far behind it is timed only once.
+    """
     if cache and network.sha256 and (known := _known(_cache_key(network, engine, device, precision, threads))):
         return known
     try:
-        result = _measure(network, open_engine(network, engine, precision, device, threads))
+        result = _measure(network, open_engine(network, engine, precision, device, threads), beat)
     except (EdgeLiifError, MemoryError) as error:
         return Check(engine, device, precision, None, None, str(error))
     if cache:
@@ -201,12 +215,15 @@ def known_answer_error(network: Network, engine: Engine) -> float:
     return float(np.abs(answer - network.known_answer).max())
 
 
-def _measure(network: Network, engine: Engine) -> Check:
+def _measure(network: Network, engine: Engine, beat: float | None = None) -> Check:
     error = known_answer_error(network, engine)
     facts = (engine.name, engine.device, engine.precision)
     if not error <= TOLERANCE[engine.precision]:
         return Check(*facts, error, None, f"wrong result (differs by {error:.2g} of full scale)")
-    return Check(*facts, error, min(tile_seconds(engine, TIMED_SIDE) for _ in range(3)))
+    seconds = tile_seconds(engine, TIMED_SIDE)
+    if beat is None or seconds < FAR_BEHIND * beat:
+        seconds = min(seconds, *(tile_seconds(engine, TIMED_SIDE) for _ in range(2)))
+    return Check(*facts, error, seconds)
 
 
 def tile_seconds(engine: Engine, side: int) -> float:

@@ -48,9 +48,7 @@ def test_a_result_that_is_not_finite_disqualifies(network: Network, monkeypatch:
 
 
 def _pretend(monkeypatch: pytest.MonkeyPatch, seconds: dict[str, float], wrong: tuple[str, ...] = ()) -> None:
-    def pretended(
-        network: Network, engine: str, device: str, precision: str, threads: int | None = None, cache: bool = True
-    ) -> Check:
+    def pretended(network: Network, engine: str, device: str, precision: str, *rest: object, **more: object) -> Check:
         reason = "wrong result" if precision in wrong else None
         return Check(engine, device, precision, 1e-6, seconds[precision], reason)
 
@@ -73,7 +71,7 @@ def test_the_fastest_right_one_is_taken(network: Network, monkeypatch: pytest.Mo
 def test_a_moment_of_noise_is_not_cached(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     times = {"bf16": [9.0, 1.0], "fp32": [2.0, 2.1]}
 
-    def measured(network: Network, engine: object) -> Check:
+    def measured(network: Network, engine: object, *rest: object) -> Check:
         precision = engine.precision  # type: ignore[attr-defined]
         return Check("openvino", "cpu", precision, 1e-6, times[precision].pop(0))
 
@@ -97,7 +95,9 @@ def test_answers_are_cached_per_model(network: Network, tmp_path: Path, monkeypa
     assert check(network, "openvino", "cpu", "fp32") == first
     monkeypatch.undo()
     monkeypatch.setenv("EDGE_LIIF_HOME", str(tmp_path))
-    monkeypatch.setattr(select, "_measure", lambda n, e: Check(e.name, e.device, e.precision, 0.5, None, "measured"))
+    monkeypatch.setattr(
+        select, "_measure", lambda n, e, beat: Check(e.name, e.device, e.precision, 0.5, None, "measured")
+    )
     assert check(replace(network, sha256="another file"), "openvino", "cpu", "fp32").reason == "measured"
 
 
