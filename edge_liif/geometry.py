@@ -51,7 +51,7 @@ class AxisQueries:
         """The same queries with repeats of the last ones appended, for engines compiled for a fixed shape."""
 
         def pad(values: NDArray, size: int) -> NDArray:
-            return np.pad(values, (0, size - len(values)), mode="edge")
+            return values if size == len(values) else np.pad(values, (0, size - len(values)), mode="edge")
 
         return AxisQueries(
             pad(self.index, evaluations),

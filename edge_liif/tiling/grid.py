@@ -55,14 +55,19 @@ def cut_axis(size: int, out_size: int, core: int, halo: int) -> Axis:
     if core < 1 or halo < 0:
         raise ValueError(f"core {core} and halo {halo} make no tile")
     bounds = balanced(size, core)
-    longest = max(b - a for a, b in bounds)
-    window = size if len(bounds) == 1 else min(size, longest + 2 * halo)
     segments = []
     for start, stop in bounds:
         out_start, out_stop = output_span(size, out_size, start, stop)
         if out_stop > out_start:
             segments.append(Segment(start, stop, out_start, out_stop))
+    # at the rims a core needs its halo on one side only
+    window = max(min(s.stop + halo, size) - max(s.start - halo, 0) for s in segments)
     return Axis(size, out_size, window, halo, tuple(segments))
+
+
+def stepped(size: int, step: int) -> list[tuple[int, int]]:
+    """0..size in pieces of `step`, the last perhaps shorter."""
+    return [(start, min(start + step, size)) for start in range(0, size, step)]
 
 
 def balanced(size: int, longest: int) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ the halo is computed again by every tile.
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +16,14 @@ import numpy as np
 from ..engine.base import MemoryFacts, TileShape
 from ..errors import MemoryCapError
 from ..geometry import CellPattern, axis_queries, cell_pattern, cells_read
-from .grid import Axis, balanced, cut_axis
+from .grid import Axis, cut_axis, stepped
 
-# A block of this many evaluations keeps its activations near the caches and the progress bar moving.
-BLOCK_EVALUATIONS = 16_384
+# A block of this many evaluations keeps its activations near the caches and the progress bar moving; where memory is
+# short there are smaller ones.
+BLOCK_EVALUATIONS = 32_768
+SMALL_BLOCK_EVALUATIONS = 8_192
+# What a call of the decoder costs beside its evaluations, in evaluations.
+CALL_EVALUATIONS = 2_000
 # Larger windows save little halo; this also bounds the time between two steps of the progress bar.
 LARGEST_CORE = 512
 MIB = 2**20
@@ -95,11 +100,11 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
     best: Plan | None = None
     smallest: Plan | None = None
     best_area = 0
-    for core in _core_candidates(job):
+    for core, block in itertools.product(_core_candidates(job), (BLOCK_EVALUATIONS, SMALL_BLOCK_EVALUATIONS)):
         # Much smaller tiles than the best so far only compute more halo.
         if best is not None and 4 * core[0] * core[1] < best_area:
             break
-        plan = plan_for_core(job, facts, halo, core, memory_cap)
+        plan = plan_for_core(job, facts, halo, core, memory_cap, block)
         if smallest is None or plan.peak_bytes < smallest.peak_bytes:
             smallest = plan
         if plan.work_bytes > USUAL_WORK if memory_cap is None else plan.peak_bytes > memory_cap:
@@ -120,9 +125,15 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
 
 
 def plan_for_core(
-    job: Job, facts: MemoryFacts, halo: int, core: tuple[int, int], memory_cap: int | None = None
+    job: Job,
+    facts: MemoryFacts,
+    halo: int,
+    core: tuple[int, int],
+    memory_cap: int | None = None,
+    block_evaluations: int = BLOCK_EVALUATIONS,
 ) -> Plan:
-    """The plan for tiles of at most core = (rows, columns) LR pixels, whatever it takes."""
+    """The plan for tiles of at most core = (rows, columns) LR pixels and blocks of about so many evaluations, whatever
+    it takes."""
     rows = cut_axis(job.height, job.out_height, core[0], halo)
     columns = cut_axis(job.width, job.out_width, core[1], halo)
     row_counts = evaluations_before(job.height, job.out_height)
@@ -132,12 +143,7 @@ def plan_for_core(
         widest = _places(job, pattern, columns.longest_core)
     else:
         widest = max(int(column_counts[s.out_stop] - column_counts[s.out_start]) for s in columns.segments)
-    per_row = row_counts[-1] / job.out_height
-    block_rows = max(1, int(BLOCK_EVALUATIONS / (widest * per_row)))
-    tallest = 0
-    for segment in rows.segments:
-        cuts = [0, *(stop for _, stop in balanced(segment.out_stop - segment.out_start, block_rows))]
-        tallest = max(tallest, int(np.diff(row_counts[segment.out_start + np.array(cuts)]).max()))
+    block_rows, tallest = _block(rows, row_counts, widest, block_evaluations)
     reach = cells_read(job.height, job.out_height, block_rows)
     shape = TileShape(rows.window, columns.window, tallest, widest, pattern, reach)
     pixel_bytes = job.bands * job.sample_bytes
@@ -153,6 +159,23 @@ def plan_for_core(
     working = parts["tile"] + parts["block"] + parts["band"] + parts["writer"]
     parts["opening"] = max(0, job.opening_bytes - working)
     return Plan(job, halo, rows, columns, shape, block_rows, parts, memory_cap)
+
+
+def _block(rows: Axis, row_counts: np.ndarray, widest: int, evaluations: int) -> tuple[int, int]:
+    """Output rows of a block and the most evaluations along its rows. All blocks have one shape, so rows that cut the
+    cells the same way every time (3 or 6 of them at x3) leave no places empty."""
+    most = max(1, int(evaluations * len(row_counts) / (widest * row_counts[-1])))
+    best = (0.0, 1, 1)
+    for block_rows in range(most, max(most // 2, most - 24), -1):
+        tallest, calls = 0, 0
+        for segment in rows.segments:
+            cuts = [0, *(stop for _, stop in stepped(segment.out_stop - segment.out_start, block_rows))]
+            tallest = max(tallest, int(np.diff(row_counts[segment.out_start + np.array(cuts)]).max()))
+            calls += len(cuts) - 1
+        cost = calls * (tallest * widest + CALL_EVALUATIONS)
+        if not best[0] or cost < best[0]:
+            best = (cost, block_rows, tallest)
+    return best[1:]
 
 
 @functools.lru_cache(maxsize=8)
@@ -174,7 +197,7 @@ def shrunk(plan: Plan, core: tuple[int, int]) -> Plan:
         widest = _places(job, pattern, core[1])
     else:
         widest = 2 * -(-core[1] * job.out_width // job.width)
-    block_rows = max(1, BLOCK_EVALUATIONS // (2 * widest))
+    block_rows = max(1, plan.shape.rows * plan.shape.columns // (2 * widest))
     reach = cells_read(job.height, job.out_height, block_rows)
     shape = TileShape(rows.window, columns.window, 2 * block_rows, widest, pattern, reach)
     return replace(plan, rows=rows, columns=columns, shape=shape, block_rows=block_rows)

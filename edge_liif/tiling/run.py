@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..engine.base import Engine
 from ..errors import EngineError, EngineFailure, OutOfMemory
 from ..geometry import Geometry, axis_queries
-from .grid import Axis, Segment, balanced
+from .grid import Axis, Segment, balanced, stepped
 from .plan import Plan, shrunk
 
 Progress = Callable[[int, int], None]
@@ -145,7 +145,7 @@ class _Walker:
         hidden = self.engine.encode(window)
         columns = axis_queries(job.width, job.out_width, column.out_start, column.out_stop, column_origin)
         cell = (2 * job.height / job.out_height, 2 * job.width / job.out_width)
-        for start, stop in balanced(row.out_stop - row.out_start, plan.block_rows):
+        for start, stop in stepped(row.out_stop - row.out_start, plan.block_rows):
             rows = axis_queries(job.height, job.out_height, row.out_start + start, row.out_start + stop, row_origin)
             colour = self.engine.decode(hidden, Geometry(rows, columns, cell))
             if not np.isfinite(colour).all():

@@ -82,6 +82,19 @@ def test_a_shrunk_plan_keeps_its_cuts() -> None:
     assert (smaller.shape.height, smaller.shape.width) == (90, 100)
 
 
+def test_blocks_cut_the_cells_the_same_way() -> None:
+    """At x3 every three output rows need five evaluations; other blocks would leave places empty."""
+    plan = make_plan(Job(768, 1024, 2304, 3072, 3, 1), FACTS, 36, None)
+    assert plan.block_rows % 3 == 0 and plan.shape.rows == plan.block_rows // 3 * 5
+
+
+def test_blocks_become_small_before_a_cap_is_refused() -> None:
+    job = Job(300, 300, 900, 900, 3, 1)
+    large = make_plan(job, FACTS, 20, None)
+    tight = make_plan(job, FACTS, 20, 190 * MIB)
+    assert tight.parts["block"] < large.parts["block"] / 2
+
+
 def test_huge_scales_are_planned_in_blocks_of_few_rows() -> None:
     plan = make_plan(Job(40, 40, 40 * 500, 40 * 500, 3, 1), FACTS, 10, 600 * MIB)
     assert plan.block_rows == 1 and plan.peak_bytes <= 600 * MIB
