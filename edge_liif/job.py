@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .comparison import check_page, page_bytes, write_page
 from .errors import ImageError, OutputError
 from .files import Input, Naming, encoded
 from .image.formats import Background, check_output, writer_peak_bytes
@@ -29,7 +30,7 @@ DEFAULT_MAX_PIXELS = 500_000_000
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """How results are written. strip: drop ICC, EXIF and XMP."""
+    """How results are written. strip: drop ICC, EXIF and XMP; compare: a page of before and after, for one picture."""
 
     overwrite: bool = False
     resume: bool = False
@@ -37,6 +38,7 @@ class WriteOptions:
     lossless: bool = False
     background: Background | None = None
     strip: bool = False
+    compare: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def prepare(
             f"--size {out_width}x keeps them"
         )
     output = check_output(fmt, out_width, out_height, header.bands, header.depth, write.background)
+    if write.compare is not None:
+        check_page(write.compare, item.path, target, (out_width, out_height), write)
     if not dry and target is not None and _finished(target, item, (out_width, out_height), write, naming):
         report.status = "skipped"
         return Prepared(source, header, target, fmt)
@@ -121,7 +125,9 @@ def prepare(
             opening_bytes=max(decode_peak_bytes(header) - header.array_bytes - header.held_bytes, bleeding),
             writer_bytes=writer_peak_bytes(
                 fmt, out_width, out_height, output.bands, output.depth, lossless=write.lossless
-            ),
+            )
+            # made when the picture is done, but what the engine took meanwhile may not have gone back
+            + (page_bytes(header, out_width, out_height) if write.compare is not None else 0),
         )
     )
     report.tile, report.tiles = (plan.columns.longest_core, plan.rows.longest_core), plan.tiles
@@ -204,11 +210,15 @@ def run_one(
     progress: Progress | None = None,
     decided: Callable[[Report], None] | None = None,
 ) -> None:
-    """`prepare` and `execute`; `decided(report)` is called in between. Errors are raised, not reported."""
+    """`prepare` and `execute`, then the page of before and after if one is wanted; `decided(report)` is called in
+    between. Errors are raised, not reported: ComparisonError if it is only the page that failed."""
     prepared = prepare(item, chooser, enlargement, naming, write, max_pixels, report)
     if decided is not None and prepared.plan is not None:
         decided(report)
     execute(prepared, naming, write, max_pixels, report, progress)
+    if write.compare is not None and prepared.target is not None:
+        with report.stage("compare"):
+            write_page(prepared.source, prepared.target, write, report)
 
 
 def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming) -> bool:

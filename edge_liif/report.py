@@ -13,11 +13,12 @@ from typing import Any
 class Report:
     """What was done to one picture, or what would be; `to_dict` is the object that --json prints.
 
-    model_why, jpeg_quality, blocking: as in `chooser.Chosen`.
+    compare: the page of before and after, once it is there; model_why, jpeg_quality, blocking: as in `chooser.Chosen`.
     """
 
     input: str
     output: str | None = None
+    compare: str | None = None
     status: str = "done"
     error: str | None = None
     input_size: tuple[int, int] | None = None

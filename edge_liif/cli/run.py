@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from ..comparison import ComparisonError, page_path
 from ..errors import EdgeLiifError, UsageError
 from ..files import PICTURE_SUFFIXES, STREAM, Input, Naming, collect, is_folder, settle
 from ..image.source import printable
@@ -43,6 +44,9 @@ MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse inputs with more pix
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per input on stdout.")]
 Background = Annotated[str | None, typer.Option(help="Colour to put under transparency, e.g. '#ffffff'.")]
 Lossless = Annotated[bool, typer.Option("--lossless", help="Lossless WebP.")]
+Compare = Annotated[
+    str | None, typer.Option(metavar="PAGE.html", help="Also write a page of before (bicubic) and after; one input.")
+]
 
 
 def run(
@@ -66,6 +70,7 @@ def run(
     background: Background = None,
     strip: Annotated[bool, typer.Option("--strip", help="Drop ICC profile, EXIF and XMP.")] = False,
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
+    compare: Compare = None,
     json_output: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No log and no progress bar; errors only.")] = False,
 ) -> int:
@@ -82,7 +87,8 @@ def run(
             raise UsageError("--json and the picture can't both go to stdout; give -o FILE")
         if sys.stdout.isatty():
             raise UsageError("the picture would go to the terminal; redirect stdout or give -o FILE")
-    write = WriteOptions(overwrite, resume, quality, lossless, _colour(background), strip)
+    page = None if compare is None else page_path(compare, len(items), output, items[0].path is None)
+    write = WriteOptions(overwrite, resume, quality, lossless, _colour(background), strip, page)
 
     from ..chooser import ModelChooser
 
@@ -108,7 +114,10 @@ def run(
             message = _failure(item, error)
             complain(message)
             failed += 1
-            report.fail(message)
+            if isinstance(error, ComparisonError):
+                report.error = message  # the picture is there
+            else:
+                report.fail(message)
             if len(items) == 1 and isinstance(error, UsageError):
                 failed = -error.exit_status
         if json_output:
