@@ -15,6 +15,8 @@ from edge_liif.model.liif import DecoderSpec
 from edge_liif.model.rdn import RDNSpec
 from edge_liif.model.spec import ModelSpec
 
+from .browser import browser  # noqa: F401 (a fixture)
+
 REPOSITORY = Path(__file__).parents[1]
 
 

@@ -87,14 +87,16 @@ def recommend(report: Mapping[str, Any], loss_db: float = 0.1) -> list[dict[str,
         raise ValueError(f"a bound on the loss is a number of dB from 0, not {loss_db}")
     points: Sequence[Point] = report.get("points") or ()
     pairs = dict.fromkeys((p.get("model"), p.get("scale")) for p in points if not p.get("peer"))
-    return [_for_model(points, model, scale, loss_db) for model, scale in pairs if model is not None]
+    return [
+        _for_model(points, model, scale, loss_db) for model, scale in pairs if model is not None and scale is not None
+    ]
 
 
 def _for_model(points: Sequence[Point], model: str, scale: float, loss_db: float) -> dict[str, Any]:
     base = reference(points, model, scale)
     if base is None:
         shares = [{"share": share, "pick": None} for share in SHARES]
-        nothing = {"reference": None, "smallest": None, "fastest": None, "shares": shares}
+        nothing: dict[str, Any] = {"reference": None, "smallest": None, "fastest": None, "shares": shares}
         return {"model": model, "scale": scale, "loss_db": loss_db, **nothing}
     picks = [_pick(p, base) for p in _own(points, model, scale) if psnr(p) is not None]
     good = [p for p in picks if p["loss_db"] <= loss_db]

@@ -53,8 +53,8 @@ def made_up_report() -> dict[str, Any]:
         "created": "2026-11-25",
         "commit": "82ab63e",
         "environment": {"cpu": "AMD EPYC", "logical cores": "2", "python": "3.11.7", "openvino": "2026.4.1"},
-        "protocol": "HR cropped top-left to fit the scale; LR by MATLAB bicubic; results clamped, not rounded; PSNR-Y in "
-        "dB, a border of ceil(scale) px left out; means of per-image values.",
+        "protocol": "HR cropped top-left to fit the scale; LR by MATLAB bicubic; results clamped, not rounded; PSNR-Y "
+        "in dB, a border of ceil(scale) px left out; means of per-image values.",
         "datasets": [{"name": "Set14", "n": 14}, {"name": "Kodak", "n": 6}],
         "scales": [3.0, 2.0],
         "bicubic": [
@@ -67,7 +67,10 @@ def made_up_report() -> dict[str, Any]:
         ],
         "points": points,
         "sensitivity": {
-            EDSR: [{"layer": name, "loss_db": float(loss)} for name, loss in zip(layers, rng.exponential(0.02, 18))],
+            EDSR: [
+                {"layer": name, "loss_db": float(loss)}
+                for name, loss in zip(layers, rng.exponential(0.02, 18), strict=True)
+            ],
             RDN: [{"layer": name, "loss_db": None if name == layers[3] else 0.01} for name in layers[:6]],
         },
         "crops": [_crops("kodim23", 3.0, points[:24], 1), _crops("baboon", 3.0, points[:24], 2)],
@@ -93,7 +96,13 @@ def _point(model, recipe, method, engine, precision, size, work, loss, rate, fid
 
     def quality(psnr: float) -> dict[str, Any]:
         ssim = 0.842 - (loss or 0) / 40
-        return {"psnr_y": psnr, "ssim": ssim, "ms_ssim": ssim + 0.1, "lpips": 0.21 + (loss or 0) / 50, "fidelity": fidelity}
+        return {
+            "psnr_y": psnr,
+            "ssim": ssim,
+            "ms_ssim": ssim + 0.1,
+            "lpips": 0.21 + (loss or 0) / 50,
+            "fidelity": fidelity,
+        }
 
     return {
         "id": f"{model}|{recipe}|{method}|{engine}|{precision}|{scale:g}",

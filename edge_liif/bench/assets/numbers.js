@@ -47,5 +47,5 @@ function logTicks(low, high) {
       if (tick >= low * 0.9999 && tick <= high * 1.0001) ticks.push(tick);
     }
   }
-  return ticks;
+  return ticks.length > 1 ? ticks : niceTicks(low, high, 4).ticks;
 }

@@ -112,7 +112,7 @@ function plot(cost, points, view) {
   const hide = () => { tip.hidden = true; hot(null); };
 
   function listen(chartNode) {
-    chartNode.addEventListener("pointermove", (event) => {
+    const point = (event) => {
       const box = chartNode.getBoundingClientRect();
       const scale = width / box.width;
       const [x, y] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
@@ -120,7 +120,9 @@ function plot(cost, points, view) {
       const near = marks.reduce((a, b) => distance(b) < distance(a) ? b : a);
       if (distance(near) < 28) show(near);
       else hide();
-    });
+    };
+    chartNode.addEventListener("pointermove", point);
+    chartNode.addEventListener("pointerdown", point);
     chartNode.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") hide(); });
     chartNode.addEventListener("focusin", (event) => {
       const m = marks.find((one) => one.node === event.target.closest(".mark"));
@@ -136,8 +138,8 @@ function plot(cost, points, view) {
       enter(Math.min(last, Math.max(0, to[event.key])), true);
     });
   }
-  new ResizeObserver(draw).observe(holder);
-  requestAnimationFrame(draw);
+  // In the next frame: drawing changes the height of what is observed.
+  new ResizeObserver(() => requestAnimationFrame(draw)).observe(holder);
   return figure;
 }
 

@@ -66,9 +66,11 @@ function slider({ before, after, names, fit }) {
     if (!width) return;
     if (zoom === null) zoom = 3 * width <= frame.clientWidth ? 3 : width <= frame.clientWidth ? 1 : 0;
     buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(choices[i][0] === zoom)));
-    stage.style.width = zoom ? `${zoom * width}px` : `min(100%, ${width}px)`;
+    // two more pixels: the border
+    const whole = `${(zoom || 1) * width + 2}px`;
+    stage.style.width = zoom ? `${zoom * width}px` : "100%";
+    frame.style.width = zoom ? `min(100%, ${whole})` : `min(100%, ${whole}, ${80 * width / after.naturalHeight}vh)`;
     stage.classList.toggle("pixels", zoom > 0);
-    frame.style.maxWidth = zoom ? `${zoom * width}px` : `${width}px`;
     pan.scrollLeft = (pan.scrollWidth - pan.clientWidth) / 2;
     pan.scrollTop = (pan.scrollHeight - pan.clientHeight) / 2;
   }
