@@ -93,11 +93,11 @@ def recommend(report: Mapping[str, Any], loss_db: float = 0.1) -> list[dict[str,
 
 
 def _for_model(points: Sequence[Point], model: str, scale: float, loss_db: float) -> dict[str, Any]:
+    found: dict[str, Any] = {"model": model, "scale": scale, "loss_db": loss_db}
     base = reference(points, model, scale)
     if base is None:
-        shares = [{"share": share, "pick": None} for share in SHARES]
-        nothing: dict[str, Any] = {"reference": None, "smallest": None, "fastest": None, "shares": shares}
-        return {"model": model, "scale": scale, "loss_db": loss_db, **nothing}
+        nothing = [{"share": share, "pick": None} for share in SHARES]
+        return found | {"reference": None, "smallest": None, "fastest": None, "shares": nothing}
     picks = [_pick(p, base) for p in _own(points, model, scale) if psnr(p) is not None]
     good = [p for p in picks if p["loss_db"] <= loss_db]
     # Of equals the better picture, then the faster or the smaller.
@@ -117,15 +117,7 @@ def _for_model(points: Sequence[Point], model: str, scale: float, loss_db: float
         best = min(small, key=lambda p: (p["loss_db"], p["bytes"], -(p["hr_mp_s"] or 0)), default=None)
         shares.append({"share": share, "pick": best})
     summary = {k: v for k, v in _pick(base, base).items() if k in {"point", "name", "psnr_y", "bytes", "hr_mp_s"}}
-    return {
-        "model": model,
-        "scale": scale,
-        "loss_db": loss_db,
-        "reference": summary,
-        "smallest": smallest,
-        "fastest": fastest,
-        "shares": shares,
-    }
+    return found | {"reference": summary, "smallest": smallest, "fastest": fastest, "shares": shares}
 
 
 def _own(points: Iterable[Point], model: str, scale: float) -> list[Point]:

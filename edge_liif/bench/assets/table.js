@@ -23,6 +23,8 @@ function columnsOf(dataset) {
 }
 
 function compareCells(a, b, numeric) {
+  // two infinite values are equal, but their difference is no number
+  if (a === b) return 0;
   return numeric ? a - b : a.localeCompare(b, "en", { numeric: true, sensitivity: "base" });
 }
 
