@@ -33,7 +33,12 @@ class Browser:
         self.emulate(width, height)
         self.driver.get_log("browser")  # what an earlier page left
         self.driver.get(page.resolve().as_uri())
-        self.js("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what was asked for is drawn: charts are, two frames after their place is known."""
+        wait = "const wait = (n) => n ? requestAnimationFrame(() => wait(n - 1)) : done(); wait(4);"
+        self.js(f"return new Promise((done) => {{ {wait} }})")
 
     def emulate(self, width: int, height: int = 900, media: str = "", scheme: str = "light") -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -49,7 +54,9 @@ class Browser:
         return self.js("return document.querySelector(arguments[0]).innerText", selector)
 
     def texts(self, selector: str) -> list[str]:
-        return self.js("return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector)
+        return self.js(
+            "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText ?? e.textContent)", selector
+        )
 
     def find(self, selector: str) -> Any:
         element = self.driver.find_element("css selector", selector)
@@ -62,6 +69,7 @@ class Browser:
 
         found = self.driver.find_element("xpath", f"//label[span[text()={json.dumps(label)}]]/select")
         Select(found).select_by_visible_text(option)
+        self.settle()
 
     def point_at(self, element: Any, dx: int = 0, dy: int = 0) -> None:
         from selenium.webdriver import ActionChains

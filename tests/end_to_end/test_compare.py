@@ -150,7 +150,6 @@ def test_a_page_that_fails_does_not_lose_the_picture(cli, picture, monkeypatch, 
 
     monkeypatch.setattr("edge_liif.bench.document.os", SimpleNamespace(write=fail))
     done = cli("run", "a.png", *RUN, "--overwrite", "--json")
-    monkeypatch.undo()
     assert done.status == 1
     assert len(done.errors) == 1
     assert done.errors[0].endswith("the picture itself is done: a_x2.png")

@@ -34,7 +34,7 @@ function verdict(found) {
   } else if (fastest) {
     said.push("No setting within ", `${found.loss_db} dB is faster than fp32. `);
   }
-  said.push(el("span", { class: "quiet" },
+  said.push(el("span", { class: "quiet basis" },
     `Compared with ${base.name}: ${decibels(base.psnr_y)}, ${megabytes(base.bytes)}. Only what is made without data.`));
   return el("p", { class: "verdict" }, said);
 }

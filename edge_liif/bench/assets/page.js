@@ -6,7 +6,7 @@ const known = (values) => [...new Set(values.filter((v) => v !== null && v !== u
 const models = known(points.filter((p) => !p.peer).map((p) => p.model).concat(points.map((p) => p.model)));
 const scales = known([...(report.scales || []), ...points.map((p) => p.scale)]);
 const datasets = report.datasets || [];
-const view = { scale: scales[0] ?? null, dataset: null, range: "bicubic", model: models[0] ?? null };
+const view = { scale: scales[0] ?? null, dataset: null, range: "roots", model: models[0] ?? null };
 const datasetText = (d) => `${d.name}${d.n ? ` (${d.n})` : ""}`;
 const rows = table(points, { column: null, down: false }, { text: "" });
 

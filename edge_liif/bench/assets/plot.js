@@ -4,7 +4,7 @@ const COSTS = [
     text: megabytes },
   { title: "Speed", unit: "HR megapixels/s, faster to the right", of: (p) => num(p.speed && p.speed.hr_mp_s), scale: 1,
     less: false, text: (v) => `${three(v)} HR MP/s` },
-  { title: "Work", unit: "thousand multiply-adds per output pixel, less to the left", of: (p) => num(p.multiply_adds),
+  { title: "Work", unit: "thousand multiply-adds per output pixel", of: (p) => num(p.multiply_adds),
     scale: 1e3, less: true, text: (v) => `${three(v / 1e3)} k multiply-adds` },
 ];
 const KINDS = {
@@ -12,7 +12,10 @@ const KINDS = {
   real: { text: "ours, made with real pictures", open: true, path: (r) => polygon([[0, -r * 1.3], [r * 1.3, 0], [0, r * 1.3], [-r * 1.3, 0]]) },
   peer: { text: "others' tools or networks", open: true, path: (r) => polygon([[-r, -r], [r, -r], [r, r], [-r, r]]) },
 };
-const RANGES = [["bicubic", "from bicubic up"], ["best", "within 0.5 dB of the best"], ["all", "everything"]];
+// Most differences that people choose by are hundredths of a dB, and bicubic is whole dB away: on a square root of the
+// loss both are seen.
+const RANGES = [["roots", "small losses stretched"], ["linear", "linear, from bicubic up"], ["all", "linear, everything"]];
+const LOSSES = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50];
 const COLOURS = 5;
 
 const circle = (r) => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
@@ -40,9 +43,9 @@ function bounds(values, bicubic, range) {
   const top = Math.max(...values);
   const least = Math.min(...values, ...(bicubic === null ? [] : [bicubic]));
   const reach = bicubic === null ? 3 : Math.max(0.5, 1.3 * (top - bicubic));
-  const low = range === "all" ? least : Math.max(least, top - (range === "best" ? 0.5 : reach));
+  const low = range === "all" ? least : Math.max(least, top - reach);
   const pad = Math.max(0.02, 0.06 * (top - low));
-  return [low - pad, Math.max(top, range === "best" || bicubic === null ? top : bicubic) + pad];
+  return [low - pad, Math.max(top, bicubic ?? top) + (range === "roots" ? 0 : pad)];
 }
 
 function legend(box, points, models) {
@@ -149,7 +152,6 @@ function notes(cost, marks, count, low, view) {
   const settings = (n) => `${n} setting${n === 1 ? "" : "s"}`;
   const said = [
     clipped && `${settings(clipped)} below ${decibels(low)} ${clipped === 1 ? "is" : "are"} drawn at the border, as ${clipped === 1 ? "a triangle" : "triangles"} with the value.`,
-    view.bicubic !== null && view.bicubic < low && `Bicubic, ${decibels(view.bicubic)}, lies below this range.`,
     absent && `${settings(absent)} without this measurement ${absent === 1 ? "is" : "are"} not drawn.`,
   ].filter(Boolean);
   return said.length ? [el("p", { class: "note quiet" }, said.join(" "))] : [];
@@ -157,19 +159,31 @@ function notes(cost, marks, count, low, view) {
 
 function chart(cost, marks, view, low, high, width) {
   const height = Math.round(Math.min(400, Math.max(270, width * 0.5)));
-  const [left, right, top, bottom] = [46, 14, 12, 44];
+  const roots = view.range === "roots";
+  const [left, right, top, bottom] = [46, roots ? 42 : 14, 26, 44];
   let [least, most] = [Math.min(...marks.map((m) => m.cost)), Math.max(...marks.map((m) => m.cost))];
   const spread = Math.max(1.12, (most / least) ** 0.07);
   [least, most] = [least / spread, most * spread];
   const x = (v) => left + (width - left - right) * Math.log(v / least) / Math.log(most / least);
-  const y = (v) => top + (height - top - bottom) * (high - v) / (high - low);
+  const share = (v) => (high - v) / (high - low);
+  const y = (v) => top + (height - top - bottom) * (roots ? Math.sqrt(share(v)) : share(v));
   const floor = height - bottom;
 
-  const { ticks, digits } = niceTicks(low, high, height / 60);
   const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": `PSNR-Y in dB against ${cost.title.toLowerCase()}, ${marks.length} settings` });
-  for (const t of ticks) {
-    node.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: y(t), y2: y(t) }),
-      svg("text", { class: "axis", x: left - 6, y: y(t) + 4, "text-anchor": "end" }, fixed(t, digits)));
+  const line = (v, text, other) => node.append(
+    svg("line", { class: "grid", x1: left, x2: width - right, y1: y(v), y2: y(v) }),
+    svg("text", { class: "axis", x: left - 6, y: y(v) + 4, "text-anchor": "end" }, text),
+    svg("text", { class: "axis", x: width - right + 6, y: y(v) + 4 }, other));
+  if (roots) {
+    let above = -Infinity;
+    for (const loss of LOSSES.filter((l) => high - l >= low)) {
+      if (y(high - loss) - above < 19) continue;
+      above = y(high - loss);
+      line(high - loss, loss ? `\u2212${loss}` : "best", fixed(high - loss, 2));
+    }
+  } else {
+    const { ticks, digits } = niceTicks(low, high, height / 60);
+    for (const t of ticks) line(t, fixed(t, digits), "");
   }
   let taken = -Infinity;
   for (const t of logTicks(least / cost.scale, most / cost.scale)) {
@@ -181,7 +195,8 @@ function chart(cost, marks, view, low, high, width) {
   }
   node.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: floor, y2: floor }),
     svg("text", { class: "axis", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, cost.unit),
-    svg("text", { class: "axis", x: 2, y: 10 }, "dB"));
+    svg("text", { class: "axis", x: 2, y: 10 }, roots ? "dB lost" : "dB"),
+    svg("text", { class: "axis", x: width - 4, y: 10, "text-anchor": "end" }, roots ? "dB" : ""));
   if (view.bicubic !== null && view.bicubic >= low) {
     const at = y(view.bicubic);
     node.append(svg("line", { class: "bicubic", x1: left, x2: width - right, y1: at, y2: at }),

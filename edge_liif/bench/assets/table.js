@@ -6,21 +6,25 @@ function columnsOf(dataset) {
   const speed = (title, key, show) => number(title, (p) => num((p.speed || {})[key]), show);
   const yes = (v) => v === null || v === undefined ? null : v ? "yes" : "no";
   return [
-    text("Setting", (p) => p.name ?? null), text("Model", (p) => p.model ?? null), text("Recipe", (p) => p.recipe ?? null),
-    text("Method", (p) => p.method ?? null), text("Data-free", (p) => yes(p.data_free)), text("Peer", (p) => yes(p.peer)),
-    text("Engine", (p) => p.engine ?? null), text("Precision", (p) => p.precision ?? null), text("Device", (p) => p.device ?? null),
-    number("Scale", (p) => num(p.scale), timesName),
+    text("Setting", (p) => p.name ?? null), number("Scale", (p) => num(p.scale), timesName),
     number("File, MB", (p) => num(p.bytes), (v) => fixed(v / 1e6, 2)),
+    quality("PSNR-Y, dB", "psnr_y", 2), speed("HR MP/s", "hr_mp_s", three),
     number("Multiply-adds per output pixel, k", (p) => num(p.multiply_adds), (v) => three(v / 1e3)),
-    quality("PSNR-Y, dB", "psnr_y", 2), quality("SSIM", "ssim", 4), quality("MS-SSIM", "ms_ssim", 4), quality("LPIPS", "lpips", 4),
+    quality("SSIM", "ssim", 4), quality("MS-SSIM", "ms_ssim", 4), quality("LPIPS", "lpips", 4),
     quality("PSNR to the uncompressed, dB", "fidelity", 1),
-    speed("Seconds, median", "seconds", three), speed("lowest", "low", three), speed("highest", "high", three),
-    speed("Rounds", "rounds", (v) => fixed(v, 0)),
-    speed("LR MP/s", "lr_mp_s", three), speed("HR MP/s", "hr_mp_s", three),
-    number("Start, s", (p) => num(p.start_seconds), three),
+    speed("Seconds, median", "seconds", three),
+    ...[["lowest", "low", three], ["highest", "high", three], ["Rounds", "rounds", (v) => fixed(v, 0)],
+      ["LR MP/s", "lr_mp_s", three]].map((about) => ({ ...speed(...about), screen: true })),
+    { ...number("Start, s", (p) => num(p.start_seconds), three), screen: true },
     number("Peak memory, MB", (p) => num(p.peak_bytes), (v) => fixed(v / 1e6, 0)),
+    text("Data-free", (p) => yes(p.data_free)), text("Peer", (p) => yes(p.peer)),
+    ...["Model", "Recipe", "Method", "Engine", "Precision", "Device"].map((title) =>
+      ({ ...text(title, (p) => p[title.toLowerCase()] ?? null), screen: true })),
   ];
 }
+
+// Paper can't be scrolled: what the name says already and the details of the timing are left out on it.
+const classOf = (column) => [column.number && "number", column.screen && "screen"].filter(Boolean).join(" ") || null;
 
 function compareCells(a, b, numeric) {
   // two infinite values are equal, but their difference is no number
@@ -44,10 +48,10 @@ function table(points, sorting, words) {
       const cells = columns.map((c) => c.of(p));
       const shown = columns.map((c, i) => String(c.show(cells[i])));
       const node = el("tr", { "data-point": key, onpointerenter: () => hot(key), onpointerleave: () => hot(null) },
-        shown.map((t, i) => el(i ? "td" : "th", { scope: i ? null : "row", class: columns[i].number ? "number" : null }, t)));
+        shown.map((t, i) => el(i ? "td" : "th", { scope: i ? null : "row", class: classOf(columns[i]) }, t)));
       return { cells, text: shown.join(" ").toLowerCase(), node };
     });
-    head.replaceChildren(...columns.map((c, i) => el("th", { scope: "col", class: c.number ? "number" : null },
+    head.replaceChildren(...columns.map((c, i) => el("th", { scope: "col", class: classOf(c) },
       el("button", { type: "button", onclick: () => sortBy(i) }, c.title))));
     show();
   }
