@@ -1,1 +1,1 @@
-"""The compression lab: a model's settings measured side by side, and the page that shows what each of them costs."""
+"""The compression lab: models and recipes, measured side by side, on one page (`edge-liif bench`)."""

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from ..errors import EdgeLiifError
-from . import compress, doctor, evaluate, export, models, run
+from . import bench, compress, doctor, evaluate, export, models, run
 from .console import complain, flush_or_drop, say, silence_stdout, standard_output
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("plan")(run.plan)
 app.command("compress")(compress.compress)
 app.command("export")(export.export)
 app.command("eval")(evaluate.evaluate)
+app.command("bench")(bench.bench)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
 

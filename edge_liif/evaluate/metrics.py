@@ -25,6 +25,12 @@ BT601_LUMA = np.array([65.481, 128.553, 24.966])
 SSIM_WINDOW = 11
 """Side of the Gaussian window in pixels (Wang et al. 2004: sigma 1.5, 11 x 11)."""
 
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Exponents of the five scales, finest first (Wang et al. 2003)."""
+
+MS_SSIM_SMALLEST = SSIM_WINDOW << (len(MS_SSIM_WEIGHTS) - 1)
+"""Pixels of a side that are enough for a window at the coarsest scale."""
+
 NOT_UNIT_RANGE = 16.0
 """A floating-point value beyond this was surely meant in 0..255: a network overshoots 0..1, but never this far."""
 
@@ -66,6 +72,48 @@ def ssim_y(result: NDArray[Any], reference: NDArray[Any], shave: int = 0) -> flo
             first, second, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
         )
     )
+
+
+def ms_ssim_y(result: NDArray[Any], reference: NDArray[Any], shave: int = 0) -> float:
+    """Multi-scale structural similarity of the luma, at most 1 (Wang, Simoncelli and Bovik 2003).
+
+    Five scales, each half of the one before by averages of 2 x 2; contrast and structure at all of them, luminance at
+    the coarsest; windows, constants and Y as `ssim_y` has them; a negative scale counts as 0. Computed with SciPy,
+    which scikit-image brings. Raises `EdgeLiifError` where it is missing, `UsageError` if fewer than MS_SSIM_SMALLEST
+    pixels a side are left.
+    """
+    first, second = (_luma(image) for image in _shaved_pair(result, reference, shave))
+    if min(first.shape) < MS_SSIM_SMALLEST:
+        raise UsageError(
+            f"MS-SSIM needs {MS_SSIM_SMALLEST} x {MS_SSIM_SMALLEST} pixels; {first.shape[1]} x {first.shape[0]} are "
+            f"left without a border of {shave}."
+        )
+    gaussian = require("scipy.ndimage").gaussian_filter
+    margin = SSIM_WINDOW // 2
+
+    def local(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return gaussian(values, 1.5, radius=margin)[margin:-margin, margin:-margin]
+
+    product = 1.0
+    coarsest = len(MS_SSIM_WEIGHTS) - 1
+    for scale, weight in enumerate(MS_SSIM_WEIGHTS):
+        if scale:
+            first, second = _halved(first), _halved(second)
+        means = local(first), local(second)
+        squares = [local(a * b) for a, b in ((first, first), (second, second), (first, second))]
+        spread = [squares[0] - means[0] ** 2, squares[1] - means[1] ** 2, squares[2] - means[0] * means[1]]
+        luminance, contrast = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+        similar = (2 * spread[2] + contrast) / (spread[0] + spread[1] + contrast)
+        if scale == coarsest:
+            similar *= (2 * means[0] * means[1] + luminance) / (means[0] ** 2 + means[1] ** 2 + luminance)
+        product *= max(float(similar.mean()), 0.0) ** weight
+    return product
+
+
+def _halved(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    height, width = (side // 2 * 2 for side in image.shape)
+    quarters = image[:height, :width].reshape(height // 2, 2, width // 2, 2)
+    return quarters.mean((1, 3))
 
 
 def shave_border(image: NDArray[Any], shave: int) -> NDArray[Any]:

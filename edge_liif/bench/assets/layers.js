@@ -1,4 +1,4 @@
-// What each layer costs when it alone is compressed, a bar for each.
+// Each layer's share of the loss that the method predicts, a bar for each.
 const BARS_SHOWN = 12;
 
 function layers(section, box, sensitivity) {
@@ -8,7 +8,7 @@ function layers(section, box, sensitivity) {
   let all = false;
 
   function show() {
-    const most = Math.max(...models.flatMap(([, list]) => list.map((l) => num(l.loss_db) || 0)), 1e-9);
+    const most = Math.max(...models.flatMap(([, list]) => list.map((l) => num(l.share) || 0)), 1e-9);
     const hidden = models.some(([, list]) => list.length > BARS_SHOWN);
     refill(box,
       el("div", { class: "above controls-row" },
@@ -18,7 +18,7 @@ function layers(section, box, sensitivity) {
   }
 
   function bars(model, list, most) {
-    const loss = (l) => num(l.loss_db);
+    const loss = (l) => num(l.share);
     const worst = [...list].sort((a, b) => (loss(b) ?? -Infinity) - (loss(a) ?? -Infinity));
     const kept = all ? worst : worst.slice(0, BARS_SHOWN);
     const shown = byLoss ? kept : list.filter((l) => kept.includes(l));
@@ -29,7 +29,7 @@ function layers(section, box, sensitivity) {
         bar.style.width = `${(100 * Math.max(0, loss(l) ?? 0) / most).toFixed(2)}%`;
         return el("div", { role: "listitem", class: "row" }, el("span", { class: "layer" }, l.layer),
           el("span", { class: "bar" }, bar),
-          el("span", { class: "number" }, loss(l) === null ? NONE : `${fixed(loss(l), 3)} dB`));
+          el("span", { class: "number" }, loss(l) === null ? NONE : `${fixed(100 * loss(l), 1)} %`));
       })),
       rest > 0 && el("p", { class: "quiet note" }, `${rest} more, each below what is shown.`));
   }

@@ -1,0 +1,82 @@
+"""Networks as files: the original of a model, and what a recipe makes of it, made once and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..compress.real_pictures import crops
+from ..model.checkpoint import load_network, save_network
+from ..model.convert import with_known_answer
+from ..model.zoo import resolve
+from .recipe import BenchRecipe
+from .store import Store, code_version, file_digest, key_of
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """path: the model file; bytes: its size; multiply_adds: per output pixel, by scale; integer: whether activations
+    are; parent_sha256: of the file it was compressed from, None if it was not; sensitivity: share of the predicted loss
+    by layer, {} if the method predicts none."""
+
+    path: Path
+    bytes: int
+    multiply_adds: Mapping[float, float]
+    integer: bool
+    parent_sha256: str | None
+    sensitivity: Mapping[str, float]
+
+    @property
+    def sha256(self) -> str:
+        return file_digest(self.path)
+
+
+def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], store: Store) -> NetworkFile:
+    """The file of a model after a recipe. Raises ModelError, UsageError."""
+    resolved = resolve(model)
+    if recipe.config is None:
+        return _described(resolved.path, scales, {})
+    pictures = None if recipe.calibrate_on is None else crops([recipe.calibrate_on])
+    calibration = "synthetic" if pictures is None else pictures.tobytes().hex()
+    key = key_of("network", file_digest(resolved.path), recipe.config.to_dict(), calibration, code_version())
+    path, facts = store.path(key, ".safetensors"), store.get(key)
+    if facts is None or not path.is_file() or file_digest(path) != facts["sha256"]:
+        facts = _compressed(resolved.path, resolved.sha256_expected, recipe, pictures, path)
+        file_digest.cache_clear()
+        facts["sha256"] = file_digest(path)
+        store.put(key, facts)
+    return _described(path, scales, facts["sensitivity"])
+
+
+def _compressed(source: Path, sha256: str | None, recipe: BenchRecipe, pictures: Any, path: Path) -> dict[str, Any]:
+    from ..compress.pipeline import compress
+
+    assert recipe.config is not None
+    network = load_network(source, sha256)
+    told = recipe.config.method in ("lockstep", "moments") and recipe.config.statistics != "analytic"
+    begin = time.perf_counter()
+    small, report = compress(
+        network, recipe.config, pictures, "given pictures" if pictures is None else "real pictures", layers=told
+    )
+    seconds = time.perf_counter() - begin
+    spec = replace(small.spec, name=f"{network.spec.name}-{recipe.name}".replace(":", "-"))
+    save_network(with_known_answer(replace(small, spec=spec)), path)
+    return {"seconds": seconds, "sensitivity": {row.layer: row.share for row in report.layers or []}}
+
+
+def _described(path: Path, scales: tuple[float, ...], sensitivity: Mapping[str, float]) -> NetworkFile:
+    from ..compress.structure import multiply_adds
+
+    spec = load_network(path).spec
+    compression = spec.compression
+    return NetworkFile(
+        path,
+        path.stat().st_size,
+        {scale: multiply_adds(spec, scale) / scale**2 for scale in scales},
+        bool(compression and compression.activations),
+        compression.parent_sha256 if compression else None,
+        sensitivity,
+    )

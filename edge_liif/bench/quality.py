@@ -1,0 +1,108 @@
+"""Quality of one way to enlarge: picture by picture, against the originals and against the uncompressed network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..evaluate.datasets import Dataset, Downsample, load_rgb, low_resolution
+from ..evaluate.metrics import MS_SSIM_SMALLEST, ms_ssim_y, psnr_y, ssim_y
+from ..evaluate.protocol import Enlarger
+from .store import file_digest, key_of
+
+METRICS = ("psnr_y", "ssim", "ms_ssim", "fidelity")
+# Of the reference's outputs, which every other point is compared with, so many bytes are kept.
+REMEMBERED_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is measured on. Raises UsageError, ImageError where a picture can't be used."""
+
+    datasets: Sequence[Dataset]
+    scale: float
+    downsample: Downsample
+    limit: int | None
+
+    def key(self) -> str:
+        """Hash of the pictures' contents and of how LR is made."""
+        files = [(d.name, p.name, file_digest(p)) for d in self.datasets for p in d.paths[: self.limit]]
+        return key_of(files, self.scale, self.downsample)
+
+    @property
+    def count(self) -> int:
+        return sum(len(d.paths[: self.limit]) for d in self.datasets)
+
+    def pairs(self) -> Any:
+        """(data set, picture's name, HR, LR) one after the other."""
+        for dataset in self.datasets:
+            for path in dataset.paths[: self.limit]:
+                pair = low_resolution(load_rgb(path), self.scale, self.downsample)
+                yield dataset.name, path.name, pair.hr, pair.lr
+
+
+def remembered(enlarge: Enlarger) -> Enlarger:
+    """The same function, which computes a picture once as long as REMEMBERED_BYTES hold its results."""
+    known: dict[str, NDArray[np.float32]] = {}
+    held = 0
+
+    def call(lr: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+        nonlocal held
+        key = key_of(lr.shape, size, lr.tobytes().hex())
+        if key in known:
+            return known[key]
+        result = enlarge(lr, size)
+        if held + result.nbytes <= REMEMBERED_BYTES:
+            known[key] = result
+            held += result.nbytes
+        return result
+
+    return call
+
+
+def measure(
+    enlarge: Enlarger, reference: Enlarger | None, pictures: Pictures, step: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """A dictionary for each picture: data set, image, and METRICS; fidelity is PSNR-Y to the reference's own output,
+    None where there is no reference or they are equal; MS-SSIM is None for pictures too small for it."""
+    border = math.ceil(pictures.scale)
+    found = []
+    for dataset, image, hr, lr in pictures.pairs():
+        size = hr.shape[:2]
+        result = np.clip(enlarge(lr.copy(), size), 0, 1)
+        own = None if reference is None else np.clip(reference(lr.copy(), size), 0, 1)
+        near = math.inf if own is None else psnr_y(result, own, border)
+        large = min(size) - 2 * border >= MS_SSIM_SMALLEST
+        truth = psnr_y(result, hr, border)
+        found.append(
+            {
+                "dataset": dataset,
+                "image": image,
+                # JSON has no infinity; equal to the original, to within what uint8 shows
+                "psnr_y": min(truth, 99.0),
+                "ssim": ssim_y(result, hr, border),
+                "ms_ssim": ms_ssim_y(result, hr, border) if large else None,
+                "fidelity": near if math.isfinite(near) else None,
+            }
+        )
+        step()
+    return found
+
+
+def means(scores: Sequence[dict[str, Any]]) -> tuple[dict[str, dict[str, float | None]], dict[str, float | None]]:
+    """By data set, and of all pictures, the mean of every metric; None where it was measured nowhere."""
+    names = dict.fromkeys(s["dataset"] for s in scores)
+    return {name: _mean([s for s in scores if s["dataset"] == name]) for name in names}, _mean(scores)
+
+
+def _mean(scores: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    result: dict[str, float | None] = {}
+    for metric in METRICS:
+        values = [s[metric] for s in scores if s[metric] is not None]
+        result[metric] = sum(values) / len(values) if values else None
+    return result

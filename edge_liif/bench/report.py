@@ -1,0 +1,163 @@
+"""The report of a sweep: one JSON-serialisable dictionary for the page, the tables and `--json`.
+
+    title, command, created, commit, environment {name: text}, protocol
+    datasets [{name, n}], scales [..], bicubic [{scale, quality, mean}]
+    points [{id, name, model, recipe, method, data_free, peer, engine, precision, device, scale, bytes, multiply_adds
+             (per output pixel), quality {data set: {psnr_y, ssim, ms_ssim, fidelity}}, mean {the same}, speed {seconds,
+             low, high, rounds, ratio, ratio_low, ratio_high, lr_mp_s, hr_mp_s}, start_seconds, peak_bytes, commands}]
+    sensitivity {model: [{layer, share}]}, crops [{name, scale, images {original, bicubic, id: data URI}}]
+    missing [{name, reason}], answers [{question, answer}]
+
+Whatever was not measured is None.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from .recipe import ORIGINAL, BenchRecipe
+from .run import Measured, Point, summary
+from .sweep import Sweep
+
+
+def make_report(sweep: Sweep, measured: Measured, command: str) -> dict[str, Any]:
+    """The dictionary above."""
+    return {
+        "title": "edge-liif bench: " + ", ".join(sweep.models),
+        "command": command,
+        "created": datetime.date.today().isoformat(),
+        "commit": _commit(),
+        "environment": measured.environment,
+        "protocol": _protocol(sweep),
+        "datasets": measured.datasets,
+        "scales": list(sweep.scales),
+        "bicubic": [_quality(measured, None, scale) | {"scale": scale} for scale in sweep.scales],
+        "points": [_point(sweep, measured, p, scale) for scale in sweep.scales for p in measured.points],
+        "sensitivity": _sensitivity(measured),
+        "crops": measured.crops,
+        "missing": measured.missing,
+        "answers": [],
+    }
+
+
+def _quality(measured: Measured, key: str | None, scale: float) -> dict[str, Any]:
+    by_set, mean = summary(measured, key, scale)
+    return {"quality": by_set, "mean": mean}
+
+
+def _point(sweep: Sweep, measured: Measured, point: Point, scale: float) -> dict[str, Any]:
+    speed = measured.speed.get((point.key, scale))
+    recipe = point.recipe
+    facts: dict[str, Any] = {
+        "id": point.key,
+        "name": point.name,
+        "model": point.model,
+        "recipe": None if point.peer else recipe.title,
+        "method": None if recipe.config is None else recipe.config.method,
+        "data_free": recipe.calibrate_on is None,
+        "peer": point.peer,
+        "engine": point.engine or None,
+        "precision": point.precision or None,
+        "device": "cpu",
+        "scale": scale,
+        "bytes": None if point.file is None else point.file.bytes,
+        "multiply_adds": None if point.file is None else point.file.multiply_adds[scale],
+        **_quality(measured, point.key, scale),
+        "speed": None,
+        "start_seconds": None,
+        "peak_bytes": None,
+        "commands": _commands(point, scale),
+    }
+    if speed is not None:
+        lr = sweep.size[0] * sweep.size[1] / 1e6
+        rates = {"lr_mp_s": lr / speed["seconds"], "hr_mp_s": lr * scale**2 / speed["seconds"]}
+        kept = ("seconds", "low", "high", "rounds", "ratio", "ratio_low", "ratio_high")
+        facts["speed"] = {key: speed[key] for key in kept} | rates
+        facts |= {"start_seconds": speed["start_seconds"], "peak_bytes": speed["peak_bytes"]}
+    return facts
+
+
+def _commands(point: Point, scale: float) -> dict[str, str | None]:
+    if point.peer:
+        return {"compress": None, "run": None}
+    output = f"{Path(point.model).stem}-{point.recipe.name.replace(':', '-')}.safetensors"
+    model = point.model if point.recipe.name == ORIGINAL else point.recipe.name
+    if point.recipe.config is not None:
+        model = output
+    run = ["edge-liif", "run", "--scale", f"{scale:g}", "--model", model, "--precision", point.precision, "photo.jpg"]
+    return {"compress": compress_command(point.model, point.recipe, output), "run": shlex.join(run)}
+
+
+def compress_command(model: str, recipe: BenchRecipe, output: str) -> str | None:
+    """The `edge-liif compress` that a recipe stands for; None for the network as it is."""
+    config = recipe.config
+    if config is None:
+        return None
+    words = ["edge-liif", "compress", model]
+    if config.prune:
+        words += ["--prune", f"{config.prune:g}"]
+    if config.weight_bits is not None:
+        words += ["--weight-bits", str(config.weight_bits)]
+    if config.activation_bits is not None:
+        words += ["--activation-bits", str(config.activation_bits)]
+    if config.method != "lockstep":
+        words += ["--method", config.method]
+    for pattern, bits in config.keep.items():
+        words += ["--keep", f"{pattern}={bits}"]
+    if config.equalise is not None:
+        words.append("--equalise" if config.equalise else "--no-equalise")
+    if config.statistics != "synthetic":
+        words += ["--statistics", config.statistics]
+    if config.seed:
+        words += ["--seed", str(config.seed)]
+    if recipe.calibrate_on is not None:
+        words += ["--calibrate-on", str(recipe.calibrate_on)]
+    return shlex.join([*words, "-o", output])
+
+
+def _sensitivity(measured: Measured) -> dict[str, list[dict[str, Any]]]:
+    """Of each model, the recipe that loses most by prediction is not known; the first that predicts is shown."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for point in measured.points:
+        if point.file is not None and point.file.sensitivity and point.recipe.name != ORIGINAL:
+            title = f"{point.model}, {point.recipe.title}"
+            rows = [{"layer": layer, "share": share} for layer, share in point.file.sensitivity.items()]
+            found.setdefault(title, rows)
+    return found
+
+
+def _protocol(sweep: Sweep) -> str:
+    resizer = "MATLAB" if sweep.downsample == "matlab" else "PIL"
+    text = (
+        f"LR by {resizer} bicubic (fractional scales and x6 up: PIL); every method enlarges the same uint8 LR; results "
+        "clamped, not rounded; PSNR-Y in dB of the RGB difference weighted [65.738, 129.057, 25.064]/256, SSIM and "
+        "MS-SSIM of BT.601 Y, a border of ceil(scale) pixels left out, means of the pictures' values. Fidelity is "
+        "PSNR-Y to the uncompressed network's own output."
+    )
+    if sweep.rounds:
+        text += (
+            f" Speed: a picture of {sweep.size[0]}x{sweep.size[1]} LR pixels, array to array, every point a process of "
+            f"its own, in turns, {sweep.rounds} rounds; ratio: the reference's time by the point's in the same round."
+        )
+    return text
+
+
+def _commit() -> str | None:
+    """Of the checkout that this package lies in, if it lies in one; with a + if files were changed."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return None
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

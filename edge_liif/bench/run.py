@@ -1,0 +1,260 @@
+"""A sweep from its settings to the report: every point compressed, measured, timed and shown, resumed where it stopped.
+
+The report is one dictionary, which the page, the tables and `--json` all show; `report.py` says what is in it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..engine.select import candidates_for
+from ..errors import EdgeLiifError, EngineError
+from ..evaluate.datasets import find_datasets
+from ..evaluate.environment import environment_facts
+from ..evaluate.protocol import Enlarger
+from ..model.checkpoint import load_network
+from .crops import crops
+from .enlargers import PEER, PEERS, enlarger
+from .networks import NetworkFile, network_file
+from .quality import Pictures, means, measure, remembered
+from .recipe import ORIGINAL, BenchRecipe
+from .store import Store, code_version, key_of
+from .sweep import Sweep
+from .turns import Runner, time_in_turns
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One way to enlarge: a network after a recipe, by an engine in a precision; a peer has neither."""
+
+    model: str
+    recipe: BenchRecipe
+    engine: str
+    precision: str
+    file: NetworkFile | None
+
+    @property
+    def peer(self) -> bool:
+        return self.file is None
+
+    @property
+    def name(self) -> str:
+        return self.model if self.file is None else f"{self.model}, {self.recipe.title}, {self.engine} {self.precision}"
+
+    @property
+    def source(self) -> str:
+        """What `enlargers.enlarger` takes."""
+        return f"{PEER}{self.model}" if self.file is None else str(self.file.path)
+
+    @property
+    def key(self) -> str:
+        """Hash of all that its picture depends on, the picture aside."""
+        return key_of(self.model if self.file is None else self.file.sha256, self.engine, self.precision)
+
+    def open(self, threads: int | None) -> Enlarger:
+        return enlarger(self.source, self.engine, self.precision, threads)
+
+    def runner(self, scale: float, sweep: Sweep) -> Runner:
+        numbers = (scale, *sweep.size, sweep.threads or 0)
+        return Runner(self.key, (self.source, self.engine, self.precision, *map(str, numbers)))
+
+
+@dataclass
+class Measured:
+    """What was found out. quality: scores by picture of (point, scale), None for bicubic; speed: facts of (point,
+    scale); missing: names and reasons; commands and so on are made of the points."""
+
+    points: list[Point]
+    quality: dict[tuple[str | None, float], list[dict[str, Any]]]
+    speed: dict[tuple[str, float], dict[str, Any]]
+    crops: list[dict[str, Any]]
+    missing: list[dict[str, str]]
+    environment: dict[str, str]
+    datasets: list[dict[str, Any]]
+
+
+def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> Measured:
+    """Measure every point of a sweep. A point that fails is named with its reason, and the others go on; a model's
+    uncompressed network in fp32 is measured whether it was asked for or not, because all is compared with it.
+
+    Raises UsageError, ModelError, EngineError where nothing can be measured.
+    """
+    missing: list[dict[str, str]] = []
+    steps = _Steps(sweep, progress)
+    datasets = find_datasets(sweep.data)
+    points = _points(sweep, store, missing, steps)
+    steps.expect(points, datasets)
+    measured = Measured(
+        points,
+        {},
+        {},
+        [],
+        missing,
+        environment_facts(),
+        [{"name": d.name, "n": len(d.paths[: sweep.limit])} for d in datasets],
+    )
+    for scale in sweep.scales:
+        downsample = "matlab" if sweep.downsample == "matlab" else "pil"
+        pictures = Pictures(datasets, scale, downsample, sweep.limit)  # type: ignore[arg-type]
+        _quality(sweep, store, pictures, measured, steps)
+        if sweep.rounds:
+            _speed(sweep, store, scale, measured, steps)
+        if sweep.crops:
+            measured.crops += _crops(sweep, store, pictures, measured)
+    return measured
+
+
+def reference_of(points: list[Point], model: str) -> Point:
+    """What a model's points are compared with: its uncompressed network in fp32, or, of a model that is compressed and
+    whose parent is not in the sweep, the model as it is."""
+    return next(p for p in points if p.model == model and p.recipe.name == ORIGINAL)
+
+
+class _Steps:
+    """Counts what is done: a compression, a picture enlarged, a turn of a timing."""
+
+    def __init__(self, sweep: Sweep, progress: Progress | None) -> None:
+        self._sweep, self._progress = sweep, progress
+        self._done, self._total = 0, len(sweep.models) * len(sweep.recipes)
+
+    def expect(self, points: list[Point], datasets: Any) -> None:
+        pictures = sum(len(d.paths[: self._sweep.limit]) for d in datasets)
+        turns = (self._sweep.rounds + 1) if self._sweep.rounds else 0
+        self._total += len(self._sweep.scales) * ((len(points) + 1) * pictures + len(points) * turns)
+
+    def __call__(self, label: str, count: int = 1) -> None:
+        self._done += count
+        if self._progress is not None:
+            self._progress(min(self._done, self._total), self._total, label)
+
+
+def _points(sweep: Sweep, store: Store, missing: list[dict[str, str]], steps: _Steps) -> list[Point]:
+    points: list[Point] = []
+    bases = {m: network_file(m, BenchRecipe(ORIGINAL, None), sweep.scales, store) for m in sweep.models}
+    parents = {base.sha256: model for model, base in bases.items()}
+    # those that others were made from come first
+    for model, base in sorted(bases.items(), key=lambda item: item[1].parent_sha256 is not None):
+        recipes = [r for r in sweep.recipes if r.config is not None]
+        original = BenchRecipe(ORIGINAL, None)
+        if base.parent_sha256 is not None:
+            # compressed already: measured as it is, beside the network that it came from
+            parent = parents.get(base.parent_sha256)
+            recipe = original if parent is None else BenchRecipe(model, None)
+            points += _ways(sweep, parent or model, recipe, base, missing)
+            steps(model, len(sweep.recipes))
+            continue
+        wanted = replace(sweep, precisions=tuple(dict.fromkeys(["fp32", *sweep.precisions])))
+        asked = any(r.config is None for r in sweep.recipes)
+        ways = _ways(wanted, model, original, base, missing)
+        if not ways or ways[0].precision != "fp32":
+            raise EngineError(f"{model}: none of the engines has fp32, which all is compared with")
+        points += ways if asked else ways[:1]
+        for recipe in recipes:
+            try:
+                file = network_file(model, recipe, sweep.scales, store)
+            except EdgeLiifError as error:
+                missing.append({"name": f"{model}, {recipe.title}", "reason": str(error)})
+            else:
+                points += _ways(sweep, model, recipe, file, missing)
+            steps(f"{model}, {recipe.title}")
+    if sweep.peers:
+        points += [Point(name, BenchRecipe(ORIGINAL, None), "", "", None) for name in PEERS]
+    return points
+
+
+def _ways(
+    sweep: Sweep, model: str, recipe: BenchRecipe, file: NetworkFile, missing: list[dict[str, str]]
+) -> list[Point]:
+    """The engines and precisions in which a network runs here: integers for networks made for them, else floats."""
+    network = load_network(file.path)
+    found = []
+    for engine in sweep.engines:
+        able = {precision for _, _, precision in candidates_for(network, engine)}
+        for precision in sweep.precisions:
+            if (precision == "int8") != file.integer:
+                continue
+            point = Point(model, recipe, engine, precision, file)
+            if precision in able:
+                found.append(point)
+            else:
+                missing.append({"name": point.name, "reason": f"{engine} has no {precision} on this machine"})
+    if not found and not any(m["name"].startswith(f"{model}, {recipe.title}, ") for m in missing):
+        reason = f"needs {'int8' if file.integer else 'a precision in floats'}, which was not asked for"
+        missing.append({"name": f"{model}, {recipe.title}", "reason": reason})
+    return found
+
+
+def _quality(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured, steps: _Steps) -> None:
+    where = key_of("quality", pictures.key(), code_version(), measured.environment)
+    references: dict[str, Enlarger] = {}
+
+    def reference(point: Point) -> Enlarger | None:
+        if point.peer:
+            return None
+        own = reference_of(measured.points, point.model)
+        if own.key == point.key:
+            return None
+        if own.key not in references:
+            references.clear()
+            references[own.key] = remembered(own.open(sweep.threads))
+        return references[own.key]
+
+    bicubic = Point("bicubic (PIL)", BenchRecipe(ORIGINAL, None), "", "", None)
+    for point in [bicubic, *list(measured.points)]:
+        key = key_of(where, point.key, None if point.peer else reference_of(measured.points, point.model).key)
+        scores = store.get(key)
+        if scores is None:
+            try:
+                step = functools.partial(steps, f"{point.name} x{pictures.scale:g}")
+                scores = measure(point.open(sweep.threads), reference(point), pictures, step)
+            except EngineError as error:
+                measured.missing.append({"name": point.name, "reason": str(error)})
+                measured.points.remove(point)
+                continue
+            store.put(key, scores)
+        else:
+            steps(point.name, pictures.count)
+        measured.quality[None if point is bicubic else point.key, pictures.scale] = scores
+
+
+def _speed(sweep: Sweep, store: Store, scale: float, measured: Measured, steps: _Steps) -> None:
+    """Each point against the first model's reference, which takes part in every group."""
+    if not measured.points:
+        return
+    reference = measured.points[0]
+    where = key_of("speed", code_version(), measured.environment, scale, sweep.size, sweep.threads, sweep.rounds)
+    keys = {p.key: key_of(where, reference.key, p.key) for p in measured.points}
+    known = {name: facts for name, key in keys.items() if (facts := store.get(key)) is not None}
+    todo = [p for p in measured.points if p.key not in known]
+    if todo:
+        label = f"timing at x{scale:g}"
+        runners = [p.runner(scale, sweep) for p in todo]
+        found, failed = time_in_turns(
+            runners, reference.runner(scale, sweep), sweep.rounds, functools.partial(steps, label)
+        )
+        for name, facts in found.items():
+            store.put(keys[name], facts)
+        known = {**found, **known}
+        names = {p.key: p.name for p in measured.points}
+        measured.missing += [{"name": f"speed of {names[key]}", "reason": reason} for key, reason in failed.items()]
+    measured.speed |= {(name, scale): facts for name, facts in known.items()}
+
+
+def _crops(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured) -> list[dict[str, Any]]:
+    key = key_of("crops", pictures.key(), code_version(), sweep.crops, [p.key for p in measured.points])
+    found = store.get(key)
+    if found is None:
+        enlargers = {p.key: p.open(sweep.threads) for p in measured.points}
+        found = crops(pictures, enlargers, sweep.crops)
+        store.put(key, found)
+    return list(found)
+
+
+def summary(measured: Measured, key: str | None, scale: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Means by data set and of all pictures of a point, or of bicubic for None."""
+    return means(measured.quality[key, scale])

@@ -1,0 +1,57 @@
+"""Measured points on disk, by the hash of all that they depend on, so that a sweep goes on where it stopped."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+# What numbers depend on: everything but the page, the command line and the pictures' file formats.
+NUMERIC = ("compress", "engine", "evaluate", "model", "tiling")
+
+
+class Store:
+    """JSON values and files in one folder. Writing is atomic; a value that can't be read counts as absent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, key: str, suffix: str) -> Path:
+        return self.folder / f"{key}{suffix}"
+
+    def get(self, key: str) -> Any | None:
+        try:
+            return json.loads(self.path(key, ".json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def put(self, key: str, value: Any) -> None:
+        part = self.path(key, f".{os.getpid()}.part")
+        part.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")
+        part.replace(self.path(key, ".json"))
+
+
+def key_of(*facts: Any) -> str:
+    """Hash of JSON-serialisable facts."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+@functools.cache
+def code_version() -> str:
+    """Hash of the sources that numbers depend on."""
+    digest = hashlib.sha256()
+    files = [*(p for part in NUMERIC for p in (PACKAGE / part).rglob("*.py")), PACKAGE / "geometry.py"]
+    for path in sorted(files):
+        digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def file_digest(path: Path) -> str:
+    """sha256 of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

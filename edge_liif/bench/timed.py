@@ -1,0 +1,51 @@
+"""The process that `turns.py` starts: a model, an engine, a picture; a line of JSON for each line that it reads.
+
+    python -m edge_liif.bench.timed MODEL ENGINE PRECISION SCALE WIDTH HEIGHT THREADS
+
+MODEL: a file, or the name of a peer after `peer:`; THREADS: 0 for all.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import numpy as np
+
+from ..errors import EdgeLiifError
+from ..memory import peak_resident_bytes
+from .enlargers import enlarger
+
+SMALL = 64
+
+
+def main(arguments: list[str]) -> None:
+    model, engine, precision, scale, width, height, threads = arguments
+    enlarge = enlarger(model, engine, precision, int(threads) or None)
+    picture = textured(int(height), int(width))
+
+    def run(lr: np.ndarray) -> None:
+        enlarge(lr, (round(lr.shape[0] * float(scale)), round(lr.shape[1] * float(scale))))
+
+    run(textured(SMALL, SMALL))
+    print("{}", flush=True)
+    run(picture)
+    print("{}", flush=True)
+    for _ in sys.stdin:
+        begin = time.perf_counter()
+        run(picture)
+        seconds = time.perf_counter() - begin
+        print(json.dumps({"seconds": seconds, "peak": peak_resident_bytes()}), flush=True)
+
+
+def textured(height: int, width: int) -> np.ndarray:
+    """uint8 (H, W, 3), always the same: only its size matters for the time, but nothing should be constant."""
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except EdgeLiifError as error:
+        raise SystemExit(str(error)) from error

@@ -1,0 +1,134 @@
+"""Timing side by side: every point is a process of its own, and they take turns, so that a machine that drifts favours
+none.
+
+A process loads its network, enlarges the picture once, so that it is compiled, and waits; then it enlarges the picture
+each time it is its turn. Groups are small, so that memory holds them, and the reference is in every group: what counts
+is the ratio to it.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import EngineError
+
+GROUP = 5
+CHILD = "edge_liif.bench.timed"
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What a process enlarges with: arguments of `timed.py`."""
+
+    id: str
+    arguments: tuple[str, ...]
+
+
+def time_in_turns(
+    runners: Sequence[Runner], reference: Runner, rounds: int, step: Callable[[], None]
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Facts by id, and reasons by id for what failed.
+
+    seconds: median of the rounds, low and high: least and most; ratio: median over the rounds of the reference's time
+    in the same round by this one's, above 1 is faster; ratio_low, ratio_high; start_seconds: from the process's start
+    to a 64 x 64 picture enlarged, compiled graphs cached; peak_bytes: of the process's resident memory.
+    """
+    others = [r for r in runners if r.id != reference.id]
+    facts: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    for start in range(0, max(1, len(others)), GROUP - 1):
+        group = [reference, *others[start : start + GROUP - 1]]
+        found, reasons = _group(group, reference, rounds, step)
+        failed |= reasons
+        # the reference's own numbers are those of the first group
+        facts = {**found, **facts} if reference.id in facts else found
+    return facts, failed
+
+
+def _group(
+    group: Sequence[Runner], reference: Runner, rounds: int, step: Callable[[], None]
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    with ExitStack() as stack:
+        children: dict[str, _Child] = {}
+        failed = {}
+        for runner in group:
+            # twice: what the first compiles the second finds in the cache
+            try:
+                with _Child(runner):
+                    pass
+                children[runner.id] = stack.enter_context(_Child(runner))
+            except EngineError as error:
+                failed[runner.id] = str(error)
+            step()
+        times: dict[str, list[float]] = {name: [] for name in children}
+        for _ in range(rounds):
+            for name, child in children.items():
+                times[name].append(child.turn())
+                step()
+        if reference.id not in times:
+            return {}, failed | dict.fromkeys(times, f"the reference failed: {failed[reference.id]}")
+        facts = {}
+        for name, child in children.items():
+            ratios = [a / b for a, b in zip(times[reference.id], times[name], strict=True)]
+            facts[name] = {
+                "seconds": statistics.median(times[name]),
+                "low": min(times[name]),
+                "high": max(times[name]),
+                "rounds": rounds,
+                "ratio": statistics.median(ratios),
+                "ratio_low": min(ratios),
+                "ratio_high": max(ratios),
+                "start_seconds": child.start_seconds,
+                "peak_bytes": child.peak,
+            }
+        return facts, failed
+
+
+class _Child:
+    """One process that waits for its turn."""
+
+    def __init__(self, runner: Runner) -> None:
+        begin = time.perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", CHILD, *runner.arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.peak = 0
+        self._read()
+        self.start_seconds = time.perf_counter() - begin
+        self._read()
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def turn(self) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        answer = self._read()
+        self.peak = answer["peak"]
+        return float(answer["seconds"])
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            _, errors = self._process.communicate()
+            last = (errors.strip().splitlines() or ["no reason given"])[-1]
+            raise EngineError(last[:200])
+        return json.loads(line)

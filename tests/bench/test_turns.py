@@ -1,0 +1,53 @@
+"""Timing in turns: real processes; what fails is named, and the others go on."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_liif.bench.turns import Runner, time_in_turns
+
+
+def _peer(name: str) -> Runner:
+    return Runner(name, (f"peer:{name}", "", "", "3", "96", "64", "1"))
+
+
+def test_peers_are_timed_against_the_reference() -> None:
+    runners = [
+        _peer("Lanczos (OpenCV)"),
+        Runner("broken", ("nowhere.safetensors", "openvino", "fp32", "3", "9", "9", "0")),
+    ]
+    steps = []
+    facts, failed = time_in_turns(runners, _peer("bicubic (PIL)"), 3, lambda: steps.append(1))
+    assert set(facts) == {"bicubic (PIL)", "Lanczos (OpenCV)"}
+    assert "no model file" in failed["broken"]
+    own = facts["bicubic (PIL)"]
+    assert own["ratio"] == own["ratio_low"] == own["ratio_high"] == 1
+    other = facts["Lanczos (OpenCV)"]
+    assert other["low"] <= other["seconds"] <= other["high"] and other["rounds"] == 3
+    assert other["ratio_low"] <= other["ratio"] <= other["ratio_high"]
+    assert other["start_seconds"] > other["seconds"] and other["peak_bytes"] > 20 << 20
+    assert len(steps) == 3 + 2 * 3
+
+
+def test_without_its_reference_nothing_is_timed() -> None:
+    broken = Runner("reference", ("nowhere.safetensors", "openvino", "fp32", "3", "9", "9", "0"))
+    facts, failed = time_in_turns([_peer("Lanczos (OpenCV)")], broken, 1, lambda: None)
+    assert not facts and set(failed) == {"reference", "Lanczos (OpenCV)"}
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 9])
+def test_every_group_has_the_reference(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    from edge_liif.bench import turns
+
+    groups = []
+
+    def group(runners, reference, rounds, step):  # type: ignore[no-untyped-def]
+        groups.append([r.id for r in runners])
+        return {r.id: {"seconds": len(groups)} for r in runners}, {}
+
+    monkeypatch.setattr(turns, "_group", group)
+    runners = [Runner(str(i), ()) for i in range(count)]
+    facts, _ = time_in_turns(runners, runners[0], 1, lambda: None)
+    assert all(g[0] == "0" and len(g) <= turns.GROUP for g in groups)
+    assert sorted(i for g in groups for i in g[1:]) == [str(i) for i in range(1, count)]
+    assert set(facts) == {str(i) for i in range(count)} and facts["0"]["seconds"] == 1

@@ -1,0 +1,104 @@
+"""`edge-liif bench` as a person meets it: a small sweep from start to page."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torchao")
+
+from edge_liif.model.checkpoint import random_network, save_network
+from edge_liif.model.convert import with_known_answer
+from edge_liif.model.edsr import EDSRSpec
+from edge_liif.model.liif import DecoderSpec
+from edge_liif.model.spec import ModelSpec
+from tests.conftest import tamed
+
+SWEEP = (
+    'models = ["toy.safetensors"]\ndata = ["data"]\nrecipes = ["original", "w8a8", "w4:rtn", "w3:rtn"]\n'
+    'precisions = ["fp32", "int8"]\nsize = [32, 24]\nrounds = 2\ncrops = 1\npeers = true\nscales = [2]\n'
+)
+
+
+@pytest.fixture
+def sweep(here: Path, picture) -> None:
+    network = tamed(random_network(ModelSpec("toy", EDSRSpec(16, (16,)), DecoderSpec((32, 16))), seed=3))
+    save_network(with_known_answer(network), here / "toy.safetensors")
+    (here / "sweep.toml").write_text(SWEEP)
+    picture("data/a.png", 60, 48)
+    picture("data/b.png", 50, 50)
+
+
+def test_a_sweep_from_start_to_page(cli, refused, sweep, monkeypatch):
+    call = ("bench", "--config", "sweep.toml", "-o", "page.html", "--csv", "points.csv", "--work", "work", "--quiet")
+    done = cli(*call, "--json")
+    assert done.status == 0, done.stderr
+    report = json.loads(done.stdout)
+    points = {p["name"]: p for p in report["points"]}
+    assert list(points) == [
+        "toy.safetensors, original, openvino fp32",
+        "toy.safetensors, W8A8, openvino int8",
+        "toy.safetensors, W4, rtn, openvino fp32",
+        "toy.safetensors, W3, rtn, openvino fp32",
+        "bicubic (PIL)",
+        "Lanczos (OpenCV)",
+    ]
+    original, eight, four, three, bicubic, _ = points.values()
+    assert original["mean"]["fidelity"] is None, "nothing is compared with itself"
+    assert eight["mean"]["fidelity"] > four["mean"]["fidelity"] > three["mean"]["fidelity"] > 10
+    assert original["bytes"] > eight["bytes"] > four["bytes"] > three["bytes"] > 0
+    assert bicubic["mean"]["psnr_y"] == report["bicubic"][0]["mean"]["psnr_y"]
+    assert report["datasets"] == [{"name": "data", "n": 2}] and eight["quality"]["data"]["ms_ssim"] is None
+    for point in points.values():
+        assert point["speed"]["rounds"] == 2 and point["speed"]["ratio"] > 0 and point["start_seconds"] > 0
+    assert "page.html" not in done.stderr and not report["missing"]
+    assert len(report["sensitivity"]["toy.safetensors, W8A8"]) > 3
+    page = Path("page.html").read_text()
+    assert "toy.safetensors, W8A8, openvino int8" in page and page.count("data:image/png;base64,") == 8
+    rows = list(csv.DictReader(Path("points.csv").read_text().splitlines()))
+    assert [row["model"] for row in rows] == ["bicubic", *(p["model"] for p in points.values())]
+    assert float(rows[2]["psnr_y"]) == eight["mean"]["psnr_y"] == float(rows[2]["psnr_y data"])
+
+    assert "exists" in refused(*call, status=2)
+    # the second time nothing is measured again
+    for name in ("measure", "time_in_turns", "crops"):
+        monkeypatch.setattr(f"edge_liif.bench.run.{name}", lambda *a, **k: pytest.fail("measured again"))
+    again = cli(*call, "--overwrite", "--json")
+    assert again.status == 0, again.stderr
+    assert json.loads(again.stdout)["points"] == report["points"]
+    assert Path("work").is_dir()
+
+
+def test_a_table_for_people_and_a_point_that_cannot_be(cli, sweep):
+    done = cli(
+        *("bench", "--config", "sweep.toml", "--rounds", "0", "--crops", "0", "--recipe", "w4:rtn", "--recipe", "p90"),
+        *("--precision", "fp32,fp16", "--work", "work", "--quiet"),
+    )
+    assert done.status == 0, done.stderr
+    text = done.stdout.decode()
+    assert "| bicubic |" in text and "| toy.safetensors, W4, rtn, openvino fp32 |" in text
+    assert "Not measured: toy.safetensors, original, openvino fp16: openvino has no fp16 on this machine" in text
+    assert "edge-liif" in text.splitlines()[-2]
+    assert Path("report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("toy.safetensors",), "--data DIR"),
+        (("toy.safetensors", "--data", "nowhere"), "not a folder"),
+        (("nothing.safetensors", "--data", "data"), "no model file"),
+        (("toy.safetensors", "--data", "data", "--recipe", "w1"), "recipe 'w1'"),
+        (("toy.safetensors", "--data", "data", "--scale", "two"), "--scale 'two'"),
+        (("toy.safetensors", "--data", "data", "--size", "3x"), "--size '3x'"),
+        (("toy.safetensors", "--data", "data", "-o", "no/page.html"), "no folder no"),
+        (("--config", "none.toml"), "can't be read"),
+    ],
+)
+def test_calls_that_are_wrong(refused, sweep, arguments, part):
+    status = 1 if "nothing.safetensors" in arguments else 2
+    assert part in refused("bench", *arguments, "--quiet", status=status)
+    assert not Path("report.html").exists()
