@@ -18,12 +18,13 @@ from .store import Store, code_version, file_digest, key_of
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """path: the model file; bytes: its size; multiply_adds: per output pixel, by scale; integer: whether activations
-    are; parent_sha256: of the file it was compressed from, None if it was not; sensitivity: share of the predicted loss
-    by layer, {} if the method predicts none."""
+    """path: the model file; bytes: its size; fp32_bytes: of its parameters as float32; multiply_adds: per output pixel,
+    by scale; integer: whether activations are; parent_sha256: of the file it was compressed from, None if it was not;
+    sensitivity: share of the predicted loss by layer, {} if the method predicts none."""
 
     path: Path
     bytes: int
+    fp32_bytes: int
     multiply_adds: Mapping[float, float]
     integer: bool
     parent_sha256: str | None
@@ -75,6 +76,7 @@ def _described(path: Path, scales: tuple[float, ...], sensitivity: Mapping[str, 
     return NetworkFile(
         path,
         path.stat().st_size,
+        4 * spec.parameters,
         {scale: multiply_adds(spec, scale) / scale**2 for scale in scales},
         bool(compression and compression.activations),
         compression.parent_sha256 if compression else None,

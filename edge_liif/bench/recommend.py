@@ -14,7 +14,10 @@ Point: TypeAlias = Mapping[str, Any]
 Item = TypeVar("Item")
 
 SHARES = (2, 4, 8)
-"""The sizes asked about: 1/2, 1/4 and 1/8 of the fp32 file."""
+"""The sizes asked about: 1/2, 1/4 and 1/8 of the fp32 network."""
+
+SHARE_SLACK = 1.03
+"""8 bits are a quarter of 32: the scales beside them, two or three per cent, don't make it less of one."""
 
 
 def pareto(
@@ -76,7 +79,7 @@ def recommend(report: Mapping[str, Any], loss_db: float = 0.1) -> list[dict[str,
       else is recommended either;
     * smallest, fastest: a pick within `loss_db` of the reference's mean PSNR-Y, or None;
     * shares: [{"share": 2 | 4 | 8, "pick": pick or None}]: the least loss with at most 1/2, 1/4, 1/8 of the
-      reference's bytes.
+      reference's bytes, give or take SHARE_SLACK.
 
     A pick is {"point", "name", "psnr_y", "loss_db", "bytes", "size_ratio", "hr_mp_s", "speed_ratio", "commands"}; point
     is an id; loss_db is negative for a gain; ratios are to the reference, size_ratio below 1 for a smaller file and
@@ -113,7 +116,9 @@ def _for_model(points: Sequence[Point], model: str, scale: float, loss_db: float
     )
     shares = []
     for share in SHARES:
-        small = [p for p in picks if p["size_ratio"] is not None and p["bytes"] * share <= (size(base) or 0)]
+        small = [
+            p for p in picks if p["size_ratio"] is not None and p["bytes"] * share <= SHARE_SLACK * (size(base) or 0)
+        ]
         best = min(small, key=lambda p: (p["loss_db"], p["bytes"], -(p["hr_mp_s"] or 0)), default=None)
         shares.append({"share": share, "pick": best})
     summary = {k: v for k, v in _pick(base, base).items() if k in {"point", "name", "psnr_y", "bytes", "hr_mp_s"}}

@@ -64,7 +64,7 @@ def _point(sweep: Sweep, measured: Measured, point: Point, scale: float) -> dict
         "precision": point.precision or None,
         "device": "cpu",
         "scale": scale,
-        "bytes": None if point.file is None else point.file.bytes,
+        "bytes": _bytes(point),
         "multiply_adds": None if point.file is None else point.file.multiply_adds[scale],
         **_quality(measured, point.key, scale),
         "speed": None,
@@ -79,6 +79,15 @@ def _point(sweep: Sweep, measured: Measured, point: Point, scale: float) -> dict
         facts["speed"] = {key: speed[key] for key in kept} | rates
         facts |= {"start_seconds": speed["start_seconds"], "peak_bytes": speed["peak_bytes"]}
     return facts
+
+
+def _bytes(point: Point) -> int | None:
+    """Of the file; of an uncompressed network in fp32 its parameters in fp32, because a file of halves is smaller
+    already."""
+    if point.file is None:
+        return None
+    whole = point.recipe.name == ORIGINAL and point.precision == "fp32"
+    return point.file.fp32_bytes if whole else point.file.bytes
 
 
 def _commands(point: Point, scale: float) -> dict[str, str | None]:
@@ -120,13 +129,14 @@ def compress_command(model: str, recipe: BenchRecipe, output: str) -> str | None
 
 
 def _sensitivity(measured: Measured) -> dict[str, list[dict[str, Any]]]:
-    """Of each model, the recipe that loses most by prediction is not known; the first that predicts is shown."""
+    """Of each model, the first recipe that predicts."""
     found: dict[str, list[dict[str, Any]]] = {}
+    known = set()
     for point in measured.points:
-        if point.file is not None and point.file.sensitivity and point.recipe.name != ORIGINAL:
-            title = f"{point.model}, {point.recipe.title}"
+        if point.file is not None and point.file.sensitivity and point.model not in known:
+            known.add(point.model)
             rows = [{"layer": layer, "share": share} for layer, share in point.file.sensitivity.items()]
-            found.setdefault(title, rows)
+            found[f"{point.model}, {point.recipe.title}"] = rows
     return found
 
 

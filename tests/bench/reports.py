@@ -68,10 +68,10 @@ def made_up_report() -> dict[str, Any]:
         "points": points,
         "sensitivity": {
             EDSR: [
-                {"layer": name, "loss_db": float(loss)}
+                {"layer": name, "share": float(loss)}
                 for name, loss in zip(layers, rng.exponential(0.02, 18), strict=True)
             ],
-            RDN: [{"layer": name, "loss_db": None if name == layers[3] else 0.01} for name in layers[:6]],
+            RDN: [{"layer": name, "share": None if name == layers[3] else 0.01} for name in layers[:6]],
         },
         "crops": [_crops("kodim23", 3.0, points[:24], 1), _crops("baboon", 3.0, points[:24], 2)],
         "missing": [

@@ -232,7 +232,7 @@ def test_hostile_names_stay_text(opened, report):
     report["environment"] = {HOSTILE: HOSTILE}
     report["answers"] = [{"question": HOSTILE, "answer": HOSTILE}]
     report["missing"] = [{"name": HOSTILE, "reason": HOSTILE}]
-    report["sensitivity"] = {HOSTILE: [{"layer": HOSTILE, "loss_db": 0.1}]}
+    report["sensitivity"] = {HOSTILE: [{"layer": HOSTILE, "share": 0.1}]}
     report["datasets"] = [{"name": HOSTILE, "n": 1}]
     report["crops"][0]["name"] = HOSTILE
     report["crops"][0]["images"]["evil"] = "javascript:document.title='hacked'"

@@ -97,9 +97,11 @@ def test_a_loss_of_exactly_the_bound_is_within_it():
     assert names(only(point("fp32", 28.94, 10), point("over", 28.839, 5)))[0] == "fp32"
 
 
-def test_a_share_counts_bytes_exactly():
-    found = only(point("fp32", 30.0, 4000), point("half", 29.9, 2000), point("quarter and one", 29.8, 1001))
+def test_a_share_counts_bytes_but_for_the_scales():
+    found = only(point("fp32", 30.0, 4000), point("half", 29.9, 2000), point("more than a quarter", 29.8, 1031))
     assert names(found)[2] == ["half", None, None]
+    found = only(point("fp32", 30.0, 4000), point("quarter and scales", 29.8, 1029))
+    assert names(found)[2][1] == "quarter and scales"
 
 
 def test_the_least_loss_wins_a_share_not_the_smallest_file():
@@ -163,7 +165,7 @@ def test_one_answer_for_each_model_and_scale():
     first = found[0]
     assert first["smallest"]["name"] == f"{EDSR}, 25 % + W4A8, lockstep, openvino int8"
     assert first["fastest"]["name"] == f"{EDSR}, 25 % + W8A8, lockstep, openvino int8"
-    assert first["shares"][1]["pick"]["bytes"] * 4 <= first["reference"]["bytes"]
+    assert first["shares"][1]["pick"]["bytes"] * 4 <= 1.03 * first["reference"]["bytes"]
 
 
 @pytest.mark.parametrize("bound", [-0.1, math.nan, math.inf])
