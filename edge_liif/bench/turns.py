@@ -12,6 +12,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -96,12 +97,14 @@ class _Child:
     """One process that waits for its turn."""
 
     def __init__(self, runner: Runner) -> None:
+        # a file: a pipe that nobody reads stops a process that has much to say
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed when the process ends)
         begin = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", CHILD, *runner.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
         )
         self.peak = 0
@@ -115,6 +118,7 @@ class _Child:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
+        self._errors.close()
 
     def turn(self) -> float:
         assert self._process.stdin is not None
@@ -128,7 +132,9 @@ class _Child:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            _, errors = self._process.communicate()
-            last = (errors.strip().splitlines() or ["no reason given"])[-1]
-            raise EngineError(last[:200])
+            self._process.wait()
+            self._errors.seek(0)
+            lines = self._errors.read().strip().splitlines() or ["no reason given"]
+            self.__exit__()
+            raise EngineError(lines[-1][:200])
         return json.loads(line)
