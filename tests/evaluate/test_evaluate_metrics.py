@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_liif.errors import EdgeLiifError, UsageError
-from edge_liif.evaluate import psnr_rgb, psnr_y, ssim_y
+from edge_liif.evaluate import ms_ssim_y, psnr_rgb, psnr_y, ssim_y
 
 Metric = Callable[[NDArray[Any], NDArray[Any], int], float]
 METRICS = [psnr_y, psnr_rgb, ssim_y]
@@ -134,3 +134,16 @@ def test_missing_scikit_image_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "skimage.metrics", None)
     with pytest.raises(EdgeLiifError, match=r"pip install 'edge-liif\[eval\]'"):
         ssim_y(*pair())
+
+
+@pytest.mark.parametrize(("sigma", "expected"), [(4, 0.9973961), (20, 0.9512093), (60, 0.7943065)])
+def test_ms_ssim_is_that_of_another_implementation(sigma: int, expected: float) -> None:
+    """Values of pytorch-msssim's `ms_ssim` (data_range=255) on the same Y."""
+    y, x = np.mgrid[:192, :224]
+    red = 127 + 90 * np.sin(x / 7 + y / 11) * np.cos(y / 5)
+    clean = np.stack([red, 127 + 80 * np.sin(x * y / 900), 127 + 60 * np.cos(x / 3)], 2).astype(np.uint8)
+    noisy = np.clip(clean + np.random.default_rng(5).normal(0, sigma, clean.shape), 0, 255).astype(np.uint8)
+    assert ms_ssim_y(noisy, clean) == pytest.approx(expected, abs=3e-6)
+    assert ms_ssim_y(clean, clean) == pytest.approx(1)
+    with pytest.raises(UsageError, match="176 x 176 pixels; 206 x 174 are left"):
+        ms_ssim_y(noisy, clean, shave=9)
