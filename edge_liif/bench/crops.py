@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,21 +17,22 @@ from .quality import Pictures
 HEIGHT, WIDTH = 160, 224
 
 
-def crops(pictures: Pictures, enlargers: Mapping[str, Enlarger], count: int) -> list[dict[str, Any]]:
+def crops(pictures: Pictures, open_enlarger: Mapping[str, Callable[[], Enlarger]], count: int) -> list[dict[str, Any]]:
     """For `count` pictures, spread over the data sets: `name`, `scale`, and `images`, data URIs of PNG files by
-    "original", "bicubic" and the keys of `enlargers`."""
-    found: list[dict[str, Any]] = []
-    for index, (dataset, image, hr, lr) in enumerate(pictures.pairs()):
-        if index not in _spread(pictures.count, count):
-            continue
-        place = most_detailed(hr)
-        size = hr.shape[:2]
-        images = {"original": _data_uri(hr[place])}
-        for name, enlarge in {"bicubic": enlarge_bicubic, **enlargers}.items():
-            result = np.clip(enlarge(lr.copy(), size), 0, 1)[place]
-            images[name] = _data_uri((255 * result + 0.5).astype(np.uint8))
-        found.append({"name": f"{dataset}, {image}", "scale": pictures.scale, "images": images})
-    return found
+    "original", "bicubic" and the keys of `open_enlarger`, whose enlargers are opened one after the other."""
+    wanted = _spread(pictures.count, count)
+    chosen = [pair for index, pair in enumerate(pictures.pairs()) if index in wanted]
+    places = [most_detailed(hr) for _, _, hr, _ in chosen]
+    images = [{"original": _data_uri(hr[place])} for (_, _, hr, _), place in zip(chosen, places, strict=True)]
+    for name, opened in {"bicubic": lambda: enlarge_bicubic, **open_enlarger}.items():
+        enlarge = opened()
+        for (_, _, hr, lr), place, shown in zip(chosen, places, images, strict=True):
+            result = np.clip(enlarge(lr.copy(), hr.shape[:2]), 0, 1)[place]
+            shown[name] = _data_uri((255 * result + 0.5).astype(np.uint8))
+    return [
+        {"name": f"{dataset}, {image}", "scale": pictures.scale, "images": shown}
+        for (dataset, image, _, _), shown in zip(chosen, images, strict=True)
+    ]
 
 
 def most_detailed(hr: NDArray[np.uint8]) -> tuple[slice, slice]:

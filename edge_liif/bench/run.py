@@ -249,8 +249,8 @@ def _crops(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured) -
     key = key_of("crops", pictures.key(), code_version(), sweep.crops, [p.key for p in measured.points])
     found = store.get(key)
     if found is None:
-        enlargers = {p.key: p.open(sweep.threads) for p in measured.points}
-        found = crops(pictures, enlargers, sweep.crops)
+        openers = {p.key: functools.partial(p.open, sweep.threads) for p in measured.points}
+        found = crops(pictures, openers, sweep.crops)
         store.put(key, found)
     return list(found)
 
