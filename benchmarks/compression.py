@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_liif.bench.quality import remembered
 from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.methods import METHODS
 from edge_liif.compress.pipeline import compress
@@ -54,19 +55,6 @@ SETTINGS = [
     Setting("30% + W6A8", 0.3, 6, 8),
     Setting("50% + W4A8", 0.5, 4, 8),
 ]
-
-
-def remembered(enlarge: Callable) -> Callable:
-    """The original network's outputs are asked for at every point, and computed once."""
-    known: dict[bytes, NDArray[np.float32]] = {}
-
-    def call(lr: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
-        key = hashlib.sha256(lr.tobytes() + repr((lr.shape, size)).encode()).digest()
-        if key not in known:
-            known[key] = enlarge(lr, size)
-        return known[key]
-
-    return call
 
 
 def point(

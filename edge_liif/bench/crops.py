@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluate.protocol import Enlarger, enlarge_bicubic
+from .document import data_uri
 from .quality import Pictures
 
 # HR pixels of a crop: tall enough to recognise something, small enough for many in one page.
@@ -57,4 +57,4 @@ def _data_uri(pixels: NDArray[np.uint8]) -> str:
 
     done, data = cv2.imencode(".png", pixels[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert done
-    return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode()
+    return "".join(data_uri(data.tobytes()))

@@ -25,7 +25,7 @@ _BASE64_STEP = 3 << 18
 def document(
     skeleton: str, styles: Sequence[str], scripts: Sequence[str], title: str, data: Mapping[str, Iterable[str]]
 ) -> Iterator[str]:
-    """The page `skeleton` with its styles and scripts inside, in pieces; all are names of files in `assets/`.
+    """The page whose body is `skeleton`, its styles and scripts inside, in pieces; all are names of files in `assets/`.
 
     title: put in as text, never as HTML. data: what stands where the skeleton says @@name@@, in pieces and as it is:
     `embedded_json` or `data_uri`. A content security policy in the page forbids it to load anything, and to run any
@@ -44,7 +44,7 @@ def document(
         **data,
     }
     # Texts and names of what stands between them take turns; what is put in is not searched.
-    for number, piece in enumerate(re.split(r"@@(\w+)@@", _asset(skeleton))):
+    for number, piece in enumerate(re.split(r"@@(\w+)@@", _asset("head.html") + _asset(skeleton))):
         yield from parts[piece] if number % 2 else [piece]
 
 

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluate.protocol import Enlarger, enlarge_bicubic
-from ..model.checkpoint import load_network
-from ..model.zoo import resolve
 from ..options import Settings
-from ..upscaler import Upscaler
+from ..upscaler import open_upscaler
 
 PEER = "peer:"
 
@@ -21,9 +19,7 @@ def enlarger(model: str, engine: str, precision: str, threads: int | None) -> En
     """`model`: a model file, or `peer:NAME`. Raises EngineError, ModelError; KeyError for a peer nobody knows."""
     if model.startswith(PEER):
         return PEERS[model.removeprefix(PEER)](threads)
-    resolved = resolve(model)
-    network = load_network(resolved.path, resolved.sha256_expected)
-    return Upscaler(network, Settings(engine, precision, "auto", None, "auto", threads)).enlarge_float
+    return open_upscaler(model, Settings(engine, precision, threads=threads)).enlarge_float
 
 
 def _bicubic(threads: int | None) -> Enlarger:
@@ -42,5 +38,6 @@ def _lanczos(threads: int | None) -> Enlarger:
     return enlarge
 
 
-PEERS: dict[str, Callable[[int | None], Enlarger]] = {"bicubic (PIL)": _bicubic, "Lanczos (OpenCV)": _lanczos}
+BICUBIC_PEER = "bicubic (PIL)"
+PEERS: dict[str, Callable[[int | None], Enlarger]] = {BICUBIC_PEER: _bicubic, "Lanczos (OpenCV)": _lanczos}
 """Other ways to enlarge, by name: a function from threads to an enlarger."""

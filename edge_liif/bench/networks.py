@@ -8,31 +8,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..compress.frozen import pictures_digest
 from ..compress.real_pictures import crops
 from ..model.checkpoint import load_network, save_network
 from ..model.convert import with_known_answer
-from ..model.zoo import resolve
+from ..model.zoo import resolve, sha256_of
 from .recipe import BenchRecipe
-from .store import Store, code_version, file_digest, key_of
+from .store import Store, code_version, key_of
 
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """path: the model file; bytes: its size; fp32_bytes: of its parameters as float32; multiply_adds: per output pixel,
-    by scale; integer: whether activations are; parent_sha256: of the file it was compressed from, None if it was not;
-    sensitivity: share of the predicted loss by layer, {} if the method predicts none."""
+    """path: the model file; sha256: of it; bytes: its size; fp32_bytes: of its parameters as float32; multiply_adds:
+    per output pixel, by scale; integer: whether activations are; parent_sha256: of the file it was compressed from,
+    None if it was not; sensitivity: share of the predicted loss by layer, {} if the method predicts none."""
 
     path: Path
+    sha256: str
     bytes: int
     fp32_bytes: int
     multiply_adds: Mapping[float, float]
     integer: bool
     parent_sha256: str | None
     sensitivity: Mapping[str, float]
-
-    @property
-    def sha256(self) -> str:
-        return file_digest(self.path)
 
 
 def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], store: Store) -> NetworkFile:
@@ -41,13 +39,12 @@ def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], sto
     if recipe.config is None:
         return _described(resolved.path, scales, {})
     pictures = None if recipe.calibrate_on is None else crops([recipe.calibrate_on])
-    calibration = "synthetic" if pictures is None else pictures.tobytes().hex()
-    key = key_of("network", file_digest(resolved.path), recipe.config.to_dict(), calibration, code_version())
+    calibration = "synthetic" if pictures is None else pictures_digest(pictures)
+    key = key_of("network", sha256_of(resolved.path), recipe.config.to_dict(), calibration, code_version())
     path, facts = store.path(key, ".safetensors"), store.get(key)
-    if facts is None or not path.is_file() or file_digest(path) != facts["sha256"]:
+    if facts is None or not path.is_file() or sha256_of(path) != facts["sha256"]:
         facts = _compressed(resolved.path, resolved.sha256_expected, recipe, pictures, path)
-        file_digest.cache_clear()
-        facts["sha256"] = file_digest(path)
+        facts["sha256"] = sha256_of(path)
         store.put(key, facts)
     return _described(path, scales, facts["sensitivity"])
 
@@ -71,10 +68,13 @@ def _compressed(source: Path, sha256: str | None, recipe: BenchRecipe, pictures:
 def _described(path: Path, scales: tuple[float, ...], sensitivity: Mapping[str, float]) -> NetworkFile:
     from ..compress.structure import multiply_adds
 
-    spec = load_network(path).spec
+    network = load_network(path)
+    spec = network.spec
+    assert network.sha256 is not None
     compression = spec.compression
     return NetworkFile(
         path,
+        network.sha256,
         path.stat().st_size,
         4 * spec.parameters,
         {scale: multiply_adds(spec, scale) / scale**2 for scale in scales},

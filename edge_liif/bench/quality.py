@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..evaluate.datasets import Dataset, Downsample, load_rgb, low_resolution
 from ..evaluate.metrics import MS_SSIM_SMALLEST, ms_ssim_y, psnr_y, ssim_y
 from ..evaluate.protocol import Enlarger
-from .store import file_digest, key_of
+from ..model.zoo import sha256_of
+from .store import key_of
 
 METRICS = ("psnr_y", "ssim", "ms_ssim", "fidelity")
 # Of the reference's outputs, which every other point is compared with, so many bytes are kept.
@@ -31,7 +32,7 @@ class Pictures:
 
     def key(self) -> str:
         """Hash of the pictures' contents and of how LR is made."""
-        files = [(d.name, p.name, file_digest(p)) for d in self.datasets for p in d.paths[: self.limit]]
+        files = [(d.name, p.name, sha256_of(p)) for d in self.datasets for p in d.paths[: self.limit]]
         return key_of(files, self.scale, self.downsample)
 
     @property

@@ -45,12 +45,15 @@ class BenchRecipe:
         return " + ".join(parts) + method + (", real pictures" if self.calibrate_on else "")
 
 
+UNCOMPRESSED = BenchRecipe(ORIGINAL, None)
+
+
 def parse_recipe(word: str) -> BenchRecipe:
     """`original`, or what to prune in percent, bits of weights and activations, and the method: `p25`, `w8a8`,
     `p30-w6a8`, `w4a8:magnitude`. Raises UsageError."""
     text = word.strip().lower()
     if text == ORIGINAL:
-        return BenchRecipe(ORIGINAL, None)
+        return UNCOMPRESSED
     match = _WORD.fullmatch(text)
     if match is None or not (match["prune"] or match["weights"]):
         raise UsageError(f"recipe {word[:40]!r} is not original, or like w8a8, p25, p25-w8a8 or w4a8:magnitude")

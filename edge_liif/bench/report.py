@@ -19,8 +19,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from .quality import means
 from .recipe import ORIGINAL, BenchRecipe
-from .run import Measured, Point, summary
+from .run import Measured, Point
 from .sweep import Sweep
 
 
@@ -45,7 +46,7 @@ def make_report(sweep: Sweep, measured: Measured, command: str) -> dict[str, Any
 
 
 def _quality(measured: Measured, key: str | None, scale: float) -> dict[str, Any]:
-    by_set, mean = summary(measured, key, scale)
+    by_set, mean = means(measured.quality[key, scale])
     return {"quality": by_set, "mean": mean}
 
 

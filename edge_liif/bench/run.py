@@ -10,17 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..engine.select import candidates_for
+from ..engine.select import candidates
 from ..errors import EdgeLiifError, EngineError
 from ..evaluate.datasets import find_datasets
 from ..evaluate.environment import environment_facts
 from ..evaluate.protocol import Enlarger
-from ..model.checkpoint import load_network
 from .crops import crops
-from .enlargers import PEER, PEERS, enlarger
+from .enlargers import BICUBIC_PEER, PEER, PEERS, enlarger
 from .networks import NetworkFile, network_file
-from .quality import Pictures, means, measure, remembered
-from .recipe import ORIGINAL, BenchRecipe
+from .quality import Pictures, measure, remembered
+from .recipe import ORIGINAL, UNCOMPRESSED, BenchRecipe
 from .store import Store, code_version, key_of
 from .sweep import Sweep
 from .turns import Runner, time_in_turns
@@ -99,8 +98,7 @@ def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> M
         [{"name": d.name, "n": len(d.paths[: sweep.limit])} for d in datasets],
     )
     for scale in sweep.scales:
-        downsample = "matlab" if sweep.downsample == "matlab" else "pil"
-        pictures = Pictures(datasets, scale, downsample, sweep.limit)  # type: ignore[arg-type]
+        pictures = Pictures(datasets, scale, sweep.downsample, sweep.limit)
         _quality(sweep, store, pictures, measured, steps)
         if sweep.rounds:
             _speed(sweep, store, scale, measured, steps)
@@ -135,22 +133,21 @@ class _Steps:
 
 def _points(sweep: Sweep, store: Store, missing: list[dict[str, str]], steps: _Steps) -> list[Point]:
     points: list[Point] = []
-    bases = {m: network_file(m, BenchRecipe(ORIGINAL, None), sweep.scales, store) for m in sweep.models}
+    bases = {m: network_file(m, UNCOMPRESSED, sweep.scales, store) for m in sweep.models}
     parents = {base.sha256: model for model, base in bases.items()}
     # those that others were made from come first
     for model, base in sorted(bases.items(), key=lambda item: item[1].parent_sha256 is not None):
         recipes = [r for r in sweep.recipes if r.config is not None]
-        original = BenchRecipe(ORIGINAL, None)
         if base.parent_sha256 is not None:
             # compressed already: measured as it is, beside the network that it came from
             parent = parents.get(base.parent_sha256)
-            recipe = original if parent is None else BenchRecipe(model, None)
+            recipe = UNCOMPRESSED if parent is None else BenchRecipe(model, None)
             points += _ways(sweep, parent or model, recipe, base, missing)
             steps(model, len(sweep.recipes))
             continue
         wanted = replace(sweep, precisions=tuple(dict.fromkeys(["fp32", *sweep.precisions])))
         asked = any(r.config is None for r in sweep.recipes)
-        ways = _ways(wanted, model, original, base, missing)
+        ways = _ways(wanted, model, UNCOMPRESSED, base, missing)
         if not ways or ways[0].precision != "fp32":
             raise EngineError(f"{model}: none of the engines has fp32, which all is compared with")
         points += ways if asked else ways[:1]
@@ -163,18 +160,21 @@ def _points(sweep: Sweep, store: Store, missing: list[dict[str, str]], steps: _S
                 points += _ways(sweep, model, recipe, file, missing)
             steps(f"{model}, {recipe.title}")
     if sweep.peers:
-        points += [Point(name, BenchRecipe(ORIGINAL, None), "", "", None) for name in PEERS]
+        points += [_peer(name) for name in PEERS]
     return points
+
+
+def _peer(name: str) -> Point:
+    return Point(name, UNCOMPRESSED, "", "", None)
 
 
 def _ways(
     sweep: Sweep, model: str, recipe: BenchRecipe, file: NetworkFile, missing: list[dict[str, str]]
 ) -> list[Point]:
     """The engines and precisions in which a network runs here: integers for networks made for them, else floats."""
-    network = load_network(file.path)
     found = []
     for engine in sweep.engines:
-        able = {precision for _, _, precision in candidates_for(network, engine)}
+        able = {precision for _, _, precision in candidates(engine, integer=file.integer)}
         for precision in sweep.precisions:
             if (precision == "int8") != file.integer:
                 continue
@@ -204,8 +204,8 @@ def _quality(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured,
             references[own.key] = remembered(own.open(sweep.threads))
         return references[own.key]
 
-    bicubic = Point("bicubic (PIL)", BenchRecipe(ORIGINAL, None), "", "", None)
-    for point in [bicubic, *list(measured.points)]:
+    bicubic = _peer(BICUBIC_PEER)
+    for point in [bicubic, *measured.points]:
         key = key_of(where, point.key, None if point.peer else reference_of(measured.points, point.model).key)
         scores = store.get(key)
         if scores is None:
@@ -253,8 +253,3 @@ def _crops(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured) -
         found = crops(pictures, openers, sweep.crops)
         store.put(key, found)
     return list(found)
-
-
-def summary(measured: Measured, key: str | None, scale: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Means by data set and of all pictures of a point, or of bicubic for None."""
-    return means(measured.quality[key, scale])

@@ -49,9 +49,3 @@ def code_version() -> str:
     for path in sorted(files):
         digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-@functools.cache
-def file_digest(path: Path) -> str:
-    """sha256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

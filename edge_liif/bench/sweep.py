@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..evaluate.datasets import Downsample
 from ..options import check_choice
+from ..toml_file import read_toml
 from .recipe import ORIGINAL, BenchRecipe, parse_recipe, recipe_of
 
 DEFAULT_RECIPES = (ORIGINAL, "w8a8", "p25-w8a8", "p45-w8a8", "w4a8", "p50-w4a8")
@@ -29,7 +30,7 @@ class Sweep:
     scales: tuple[float, ...] = (3.0,)
     engines: tuple[str, ...] = ("openvino",)
     precisions: tuple[str, ...] = ("fp32", "bf16", "int8")
-    downsample: str = "matlab"
+    downsample: Downsample = "matlab"
     limit: int | None = None
     rounds: int = 3
     size: tuple[int, int] = (384, 256)
@@ -59,19 +60,14 @@ class Sweep:
             raise UsageError(f"two recipes are called {twice[0]!r}")
 
 
-_LISTS = {"models", "data", "scales", "engines", "precisions", "size"}
+_LISTS = {"models", "data", "recipes", "recipe", "scales", "engines", "precisions", "size"}
 
 
 def sweep_settings(path: Path) -> dict[str, Any]:
     """The settings in a sweep file (TOML): `Sweep`'s fields as keys, recipes as words in `recipes` and as tables
     `[[recipe]]`. Raises UsageError that names the file."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _settings(found)
+        return _settings(read_toml(path))
     except OSError as error:
         raise UsageError(f"{path}: can't be read: {error.strerror or error}") from error
     except (ValueError, UsageError, RecursionError) as error:
@@ -80,18 +76,14 @@ def sweep_settings(path: Path) -> dict[str, Any]:
 
 def _settings(found: Mapping[str, Any]) -> dict[str, Any]:
     known = {f.name for f in fields(Sweep)} | {"recipe"}
-    settings: dict[str, Any] = {}
+    settings = dict(found)
     for key, value in found.items():
         if key not in known:
             raise UsageError(f"there is no setting {key!r}; there are {', '.join(sorted(known))}")
-        if key in _LISTS | {"recipes", "recipe"}:
-            if not isinstance(value, list):
-                raise UsageError(f"{key} is a list, not {value!r:.60}")
-            settings[key] = value
-        elif isinstance(value, list | dict):
+        if key in _LISTS and not isinstance(value, list):
+            raise UsageError(f"{key} is a list, not {value!r:.60}")
+        if key not in _LISTS and isinstance(value, list | dict):
             raise UsageError(f"{key} is one value, not {value!r:.60}")
-        else:
-            settings[key] = value
     recipes = [parse_recipe(str(word)) for word in settings.pop("recipes", [])]
     tables = settings.pop("recipe", [])
     if not all(isinstance(table, dict) for table in tables):

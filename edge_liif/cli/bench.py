@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shlex
 import sys
 from dataclasses import replace
@@ -12,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import EngineError, UsageError
+from ..errors import UsageError
 from .console import progress_bar, say, standard_output
+from .making import check_new_file, need_torch
 
 Words = list[str] | None
 
@@ -57,17 +57,8 @@ def bench(
 ) -> None:
     """Measure models and recipes side by side. A stopped run goes on where it was."""
     for path in filter(None, (output, csv)):
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path}: exists; use --overwrite or another name")
-        if not path.parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.parent}")
-    for logger in ("torchao", "torch.utils._pytree"):
-        logging.getLogger(logger).setLevel(logging.ERROR)
-    try:
-        import torch  # noqa: F401
-        import torchao  # noqa: F401
-    except ImportError as error:
-        raise EngineError("the lab needs torch and torchao: pip install 'edge-liif[bench]'") from error
+        check_new_file(path, overwrite)
+    need_torch("the lab", "bench")
 
     from ..bench.document import write_document
     from ..bench.page import write_page

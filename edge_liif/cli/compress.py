@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import EngineError, UsageError
+from ..errors import UsageError
 from .console import progress_bar, say, standard_output
+from .making import check_new_file, need_torch
 
 
 def compress(
@@ -57,18 +57,8 @@ def compress(
     """Prune and quantize a model without data: channels by predicted damage, each layer refitted in closed form."""
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: a model file's name must end in .safetensors")
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output}: exists; use --overwrite or another name")
-    if not output.parent.is_dir():
-        raise UsageError(f"{output}: there is no folder {output.parent}")
-    # what torchao and torch think of each other at import is nobody's business here
-    for logger in ("torchao", "torch.utils._pytree"):
-        logging.getLogger(logger).setLevel(logging.ERROR)
-    try:
-        import torch  # noqa: F401
-        import torchao  # noqa: F401
-    except ImportError as error:
-        raise EngineError("compressing needs torch and torchao: pip install 'edge-liif[torch]'") from error
+    check_new_file(output, overwrite)
+    need_torch("compressing", "torch")
     from ..compress.config import CompressConfig
 
     if config is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..toml_file import read_toml
 
 VERSION = 1
 WEIGHT_BITS = (3, 4, 5, 6, 7, 8)
@@ -109,12 +109,8 @@ class CompressConfig:
     @staticmethod
     def from_toml(path: Path) -> CompressConfig:
         """Raises UsageError, naming the file, if it can't be read or is not such a configuration."""
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
         try:
-            return CompressConfig.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+            return CompressConfig.from_dict(read_toml(path))
         except OSError as error:
             raise UsageError(f"{path}: can't be read: {error.strerror or error}") from error
         except (ValueError, UsageError, RecursionError) as error:

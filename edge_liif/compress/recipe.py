@@ -7,12 +7,12 @@ A recipe and a seed are all that data-free statistics depend on besides the netw
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..toml_file import read_toml
 
 RECIPE_VERSION = 1
 LARGEST_SIDE = 4096  # pixels that a picture is painted at
@@ -83,12 +83,8 @@ class Recipe:
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a TOML file; keys that it lacks have the default, but `version` must be there.
     Raises UsageError that names file and key."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except OSError as error:
         raise UsageError(f"{path}: can't read the recipe: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime, timezone
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_liif.errors import ModelError
+from edge_liif.toml_file import read_toml
 
 FORMATS = ("safetensors", "liif-pth")
 Status = Literal["bundled", "missing", "downloaded", "imported", "not fetched"]
@@ -130,13 +130,9 @@ def home_path(name: str) -> Path:
 def load_manifest(path: Path | None = None) -> dict[str, ModelEntry]:
     """The models of a manifest (the package's own if `path` is None), in the order of the file.
     Raises ModelError, naming file, table and key, if it can't be read or breaks a rule of `models.toml`."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     path = weights_folder() / "models.toml" if path is None else Path(path)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = read_toml(path)
     except OSError as error:
         raise ModelError(f"{path}: can't read the model manifest: {error.strerror or error}") from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError

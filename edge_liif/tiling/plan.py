@@ -8,7 +8,6 @@ the halo is computed again by every tile.
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -100,14 +99,20 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
     best: Plan | None = None
     smallest: Plan | None = None
     best_area = 0
-    for core, block in itertools.product(_core_candidates(job), (BLOCK_EVALUATIONS, SMALL_BLOCK_EVALUATIONS)):
+
+    def fits(plan: Plan) -> bool:
+        return plan.work_bytes <= USUAL_WORK if memory_cap is None else plan.peak_bytes <= memory_cap
+
+    for core in _core_candidates(job):
         # Much smaller tiles than the best so far only compute more halo.
         if best is not None and 4 * core[0] * core[1] < best_area:
             break
-        plan = plan_for_core(job, facts, halo, core, memory_cap, block)
+        plan = plan_for_core(job, facts, halo, core, memory_cap)
+        if not fits(plan):
+            plan = plan_for_core(job, facts, halo, core, memory_cap, SMALL_BLOCK_EVALUATIONS)
         if smallest is None or plan.peak_bytes < smallest.peak_bytes:
             smallest = plan
-        if plan.work_bytes > USUAL_WORK if memory_cap is None else plan.peak_bytes > memory_cap:
+        if not fits(plan):
             continue
         # one per cent of halo is not worth a larger footprint
         if best is None or plan.window_pixels < 0.99 * best.window_pixels:
