@@ -84,10 +84,11 @@ class Upscaler:
 
     @property
     def halo(self) -> int:
-        """LR pixels around each tile: what was measured for this model, or the exact halo where nothing was."""
+        """LR pixels around each tile: what was measured for this model, or the exact halo where nothing was. At least
+        one, because the ensemble reads the cell beside the core."""
         asked = self.settings.halo
         if isinstance(asked, int):
-            return min(asked, self.network.spec.exact_halo)
+            return max(1, min(asked, self.network.spec.exact_halo))
         if asked == "auto" and self.network.spec.halo is not None:
             return min(self.network.spec.halo.pixels, self.network.spec.exact_halo)
         return self.network.spec.exact_halo

@@ -19,7 +19,7 @@ def enlarger(model: str, engine: str, precision: str, threads: int | None) -> En
     """`model`: a model file, or `peer:NAME`. Raises EngineError, ModelError; KeyError for a peer nobody knows."""
     if model.startswith(PEER):
         return PEERS[model.removeprefix(PEER)](threads)
-    return open_upscaler(model, Settings(engine, precision, threads=threads)).enlarge_float
+    return open_upscaler(model, Settings(engine, precision, "cpu", threads=threads)).enlarge_float
 
 
 def _bicubic(threads: int | None) -> Enlarger:

@@ -6,12 +6,14 @@ The report is one dictionary, which the page, the tables and `--json` all show; 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..engine.base import usable_cpus
 from ..engine.select import candidates
-from ..errors import EdgeLiifError, EngineError
+from ..errors import EdgeLiifError, EngineError, OutOfMemory
 from ..evaluate.datasets import find_datasets
 from ..evaluate.environment import environment_facts
 from ..evaluate.protocol import Enlarger
@@ -94,7 +96,7 @@ def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> M
         {},
         [],
         missing,
-        environment_facts(),
+        environment_facts() | {"usable cores": str(usable_cpus())} | _ceiling(),
         [{"name": d.name, "n": len(d.paths[: sweep.limit])} for d in datasets],
     )
     for scale in sweep.scales:
@@ -105,6 +107,12 @@ def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> M
         if sweep.crops:
             measured.crops += _crops(sweep, store, pictures, measured)
     return measured
+
+
+def _ceiling() -> dict[str, str]:
+    """oneDNN's ceiling of instruction sets, if there is one."""
+    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return {"ONEDNN_MAX_CPU_ISA": ceiling} if ceiling else {}
 
 
 def reference_of(points: list[Point], model: str) -> Point:
@@ -174,7 +182,7 @@ def _ways(
     """The engines and precisions in which a network runs here: integers for networks made for them, else floats."""
     found = []
     for engine in sweep.engines:
-        able = {precision for _, _, precision in candidates(engine, integer=file.integer)}
+        able = {precision for _, _, precision in candidates(engine, "cpu", integer=file.integer)}
         for precision in sweep.precisions:
             if (precision == "int8") != file.integer:
                 continue
@@ -191,12 +199,14 @@ def _ways(
 
 def _quality(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured, steps: _Steps) -> None:
     where = key_of("quality", pictures.key(), code_version(), measured.environment)
+    # found now: a point that fails is taken out of the list
+    references_of = {p.model: reference_of(measured.points, p.model) for p in measured.points}
     references: dict[str, Enlarger] = {}
 
     def reference(point: Point) -> Enlarger | None:
         if point.peer:
             return None
-        own = reference_of(measured.points, point.model)
+        own = references_of[point.model]
         if own.key == point.key:
             return None
         if own.key not in references:
@@ -206,13 +216,13 @@ def _quality(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured,
 
     bicubic = _peer(BICUBIC_PEER)
     for point in [bicubic, *measured.points]:
-        key = key_of(where, point.key, None if point.peer else reference_of(measured.points, point.model).key)
+        key = key_of(where, point.key, None if point.peer else references_of[point.model].key)
         scores = store.get(key)
         if scores is None:
             try:
                 step = functools.partial(steps, f"{point.name} x{pictures.scale:g}")
                 scores = measure(point.open(sweep.threads), reference(point), pictures, step)
-            except EngineError as error:
+            except (EngineError, OutOfMemory) as error:
                 measured.missing.append({"name": point.name, "reason": str(error)})
                 measured.points.remove(point)
                 continue
@@ -246,7 +256,9 @@ def _speed(sweep: Sweep, store: Store, scale: float, measured: Measured, steps: 
 
 
 def _crops(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured) -> list[dict[str, Any]]:
-    key = key_of("crops", pictures.key(), code_version(), sweep.crops, [p.key for p in measured.points])
+    key = key_of(
+        "crops", pictures.key(), code_version(), measured.environment, sweep.crops, [p.key for p in measured.points]
+    )
     found = store.get(key)
     if found is None:
         openers = {p.key: functools.partial(p.open, sweep.threads) for p in measured.points}

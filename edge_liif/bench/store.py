@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
-# What numbers depend on: everything but the page, the command line and the pictures' file formats.
-NUMERIC = ("compress", "engine", "evaluate", "model", "tiling")
+# What numbers depend on: everything but the command line and files of pictures.
+NUMERIC = ("bench", "compress", "engine", "evaluate", "model", "tiling", "geometry.py", "upscaler.py")
 
 
 class Store:
@@ -45,7 +45,8 @@ def key_of(*facts: Any) -> str:
 def code_version() -> str:
     """Hash of the sources that numbers depend on."""
     digest = hashlib.sha256()
-    files = [*(p for part in NUMERIC for p in (PACKAGE / part).rglob("*.py")), PACKAGE / "geometry.py"]
+    places = [PACKAGE / part for part in NUMERIC]
+    files = [path for place in places for path in ([place] if place.is_file() else place.rglob("*.py"))]
     for path in sorted(files):
         digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]

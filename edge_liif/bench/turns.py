@@ -8,6 +8,7 @@ is the ratio to it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import subprocess
@@ -71,13 +72,19 @@ def _group(
             step()
         times: dict[str, list[float]] = {name: [] for name in children}
         for _ in range(rounds):
-            for name, child in children.items():
-                times[name].append(child.turn())
+            for name in list(times):
+                try:
+                    times[name].append(children[name].turn())
+                except EngineError as error:
+                    # killed for its memory, say; the others go on
+                    failed[name] = str(error)
+                    del times[name]
                 step()
         if reference.id not in times:
             return {}, failed | dict.fromkeys(times, f"the reference failed: {failed[reference.id]}")
         facts = {}
-        for name, child in children.items():
+        for name in times:
+            child = children[name]
             ratios = [a / b for a, b in zip(times[reference.id], times[name], strict=True)]
             facts[name] = {
                 "seconds": statistics.median(times[name]),
@@ -117,13 +124,16 @@ class _Child:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.communicate()
+        with contextlib.suppress(BrokenPipeError, ValueError):  # gone already, or closed already
+            self._process.communicate()
         self._errors.close()
 
     def turn(self) -> float:
         assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
+        # a process that has gone reads nothing; what it said last is reported
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
         answer = self._read()
         self.peak = answer["peak"]
         return float(answer["seconds"])
@@ -132,9 +142,9 @@ class _Child:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            self._process.wait()
+            status = self._process.wait()
             self._errors.seek(0)
-            lines = self._errors.read().strip().splitlines() or ["no reason given"]
+            lines = self._errors.read().strip().splitlines() or [f"the timed process ended with status {status}"]
             self.__exit__()
             raise EngineError(lines[-1][:200])
         return json.loads(line)

@@ -194,8 +194,9 @@ def evaluations_before(size: int, out_size: int) -> np.ndarray:
 def shrunk(plan: Plan, core: tuple[int, int]) -> Plan:
     """The same cuts, with window and block shapes for pieces of at most `core` (rows, columns) LR pixels of them."""
     job = plan.job
-    rows = replace(plan.rows, window=min(job.height, core[0] + 2 * plan.halo))
-    columns = replace(plan.columns, window=min(job.width, core[1] + 2 * plan.halo))
+    # at the rims the plan's own windows may be smaller than a core with halo on both sides, and pieces lie in them
+    rows = replace(plan.rows, window=min(plan.rows.window, core[0] + 2 * plan.halo))
+    columns = replace(plan.columns, window=min(plan.columns.window, core[1] + 2 * plan.halo))
     # a piece of n cells holds at most ceil(n * scale) positions of two evaluations each
     pattern = cell_pattern(job.width, job.out_width)
     if pattern.per_cell > 1:

@@ -29,6 +29,23 @@ def test_peers_are_timed_against_the_reference() -> None:
     assert len(steps) == 3 + 2 * 3
 
 
+def test_a_process_that_dies_in_its_turn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_liif.bench import turns
+
+    turn = turns._Child.turn
+
+    def killed(child: turns._Child) -> float:
+        if "peer:Lanczos (OpenCV)" in child._process.args:
+            child._process.kill()
+            child._process.wait()
+        return turn(child)
+
+    monkeypatch.setattr(turns._Child, "turn", killed)
+    facts, failed = time_in_turns([_peer("Lanczos (OpenCV)")], _peer("bicubic (PIL)"), 2, lambda: None)
+    assert set(facts) == {"bicubic (PIL)"} and facts["bicubic (PIL)"]["rounds"] == 2
+    assert failed == {"Lanczos (OpenCV)": "the timed process ended with status -9"}
+
+
 def test_without_its_reference_nothing_is_timed() -> None:
     broken = Runner("reference", ("nowhere.safetensors", "openvino", "fp32", "3", "9", "9", "0"))
     facts, failed = time_in_turns([_peer("Lanczos (OpenCV)")], broken, 1, lambda: None)

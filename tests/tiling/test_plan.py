@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge_liif.engine.base import MemoryFacts
 from edge_liif.errors import MemoryCapError
 from edge_liif.tiling.grid import balanced, cut_axis
-from edge_liif.tiling.plan import MIB, USUAL_WORK, Job, evaluations_before, make_plan, shrunk
+from edge_liif.tiling.plan import MIB, USUAL_WORK, Job, evaluations_before, make_plan, plan_for_core, shrunk
 
 FACTS = MemoryFacts(150 * MIB, 3000, 1200)
 
@@ -80,6 +80,13 @@ def test_a_shrunk_plan_keeps_its_cuts() -> None:
     smaller = shrunk(plan, (50, 60))
     assert smaller.rows.segments == plan.rows.segments
     assert (smaller.shape.height, smaller.shape.width) == (90, 100)
+
+
+def test_a_shrunk_plan_never_has_larger_windows() -> None:
+    plan = plan_for_core(Job(256, 256, 768, 768, 3, 1), FACTS, 100, (128, 128))
+    assert plan.rows.window == 228, "halo on one side"
+    smaller = shrunk(plan, (64, 128))
+    assert smaller.rows.window <= plan.rows.window and smaller.columns.window <= plan.columns.window
 
 
 def test_blocks_cut_the_cells_the_same_way() -> None:
