@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine.select import Choice, choose
+from .engine.select import Choice, choose, open_engine
 from .errors import UsageError
 from .memory import resident_bytes
 from .model.checkpoint import Network, load_network
@@ -103,7 +104,12 @@ class Upscaler:
     ) -> Iterator[NDArray]:
         """Enlarged rows (n, width, bands) of `pixels` (H, W, bands), in order; the array is reused between them."""
         engine = self.choice(pixels.itemsize == 2).engine
-        yield from render(plan, engine, _planes(pixels), pixels.dtype.type, progress, log)
+        spare = None
+        if engine.precision != "fp32":
+            spare = functools.partial(
+                open_engine, self.network, engine.name, "fp32", engine.device, self.settings.threads
+            )
+        yield from render(plan, engine, _planes(pixels), pixels.dtype.type, progress, log, spare)
 
 
 def load(

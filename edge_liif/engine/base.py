@@ -117,6 +117,9 @@ class Engine(ABC):
         Cell indices in `geometry` are relative to the window. Raises OutOfMemory, EngineError.
         """
 
+    def release(self) -> None:  # noqa: B027 (an engine that holds nothing has nothing to do)
+        """Let go of what `prepare` made; `prepare` comes first again."""
+
     @property
     @abstractmethod
     def memory(self) -> MemoryFacts:

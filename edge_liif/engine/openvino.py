@@ -114,6 +114,9 @@ class OpenVINOEngine(Engine):
             self._decode = self._compile(graphs.decoder(shape))
         self._shape = shape
 
+    def release(self) -> None:
+        self._shape, self._encode, self._decode, self._columns = None, None, None, None
+
     def encode(self, lr: NDArray[np.float32]) -> ov.Tensor:
         with _engine_errors:
             self._encode.infer([np.ascontiguousarray(lr)], share_inputs=True)

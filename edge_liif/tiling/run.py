@@ -1,7 +1,8 @@
 """Walk the tiles of a plan and give out finished rows, top to bottom.
 
 Memory that an engine could not get is answered by halving the tile and doing *that tile again*; nothing that a failed
-call left behind is ever used. Every block is checked for finite numbers before it is stored.
+call left behind is ever used. Every block is checked for finite numbers before it is stored; a tile that has others is
+done again by a spare engine.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from .plan import Plan, shrunk
 Progress = Callable[[int, int], None]
 # Halvings in a row that a failing engine is given before its error is believed; what is left then is mostly halo.
 MOST_FAILURES = 6
+# Tiles that the spare engine does again before it is given the rest of the picture too.
+MOST_REDONE = 3
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,11 @@ class Plane:
 
 @dataclass
 class RunLog:
-    """What happened: tiles made, and tiles that had to be split for lack of memory."""
+    """What happened: tiles made, tiles that had to be split for lack of memory, tiles done again by the spare engine."""
 
     tiles: int = 0
     splits: int = 0
+    redone: int = 0
     warnings: list[str] = field(default_factory=list)
 
 
@@ -54,12 +58,14 @@ def render(
     dtype: type[np.generic],
     progress: Progress | None = None,
     log: RunLog | None = None,
+    spare: Callable[[], Engine] | None = None,
 ) -> Iterator[NDArray]:
     """Finished output rows (n, out_width, bands) in order. The array is reused: take what you need before the next.
 
-    Raises EngineError for a wrong result, OutOfMemory when even the smallest tile does not fit.
+    spare: opens the engine, of full precision, that does a tile again for which `engine` gave numbers that are not
+    finite. Raises EngineError for a wrong result, OutOfMemory when even the smallest tile does not fit.
     """
-    walker = _Walker(plan, engine, planes, progress, log if log is not None else RunLog())
+    walker = _Walker(plan, engine, planes, progress, log if log is not None else RunLog(), spare)
     band = np.empty((plan.rows.longest_output, plan.job.out_width, plan.job.bands), dtype)
     for row in plan.rows.segments:
         target = band[: row.out_stop - row.out_start]
@@ -73,9 +79,28 @@ def _pieces(axis: Axis, segment: Segment, longest: int) -> list[Segment]:
     return [axis.piece(segment.start + start, segment.start + stop) for start, stop in cuts]
 
 
+def _tile_bytes(plan: Plan, engine: Engine) -> int:
+    shape, facts = plan.shape, engine.memory
+    block = facts.evaluation * shape.rows * shape.columns + facts.column * shape.columns
+    return facts.lr_pixel * shape.height * shape.width + block
+
+
+class _NotFinite(EngineError):
+    """An engine gave numbers that are not finite."""
+
+
 class _Walker:
-    def __init__(self, plan: Plan, engine: Engine, planes: list[Plane], progress: Progress | None, log: RunLog) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        engine: Engine,
+        planes: list[Plane],
+        progress: Progress | None,
+        log: RunLog,
+        spare: Callable[[], Engine] | None = None,
+    ) -> None:
         self.plan, self.engine, self.planes, self.progress, self.log = plan, engine, planes, progress, log
+        self.spare = spare
         self.core = (plan.rows.longest_core, plan.columns.longest_core)
         self.done = 0
         self.total = plan.job.out_height * plan.job.out_width * len(planes)
@@ -89,9 +114,18 @@ class _Walker:
             self._in_parts(row, column, target)
             return
         done = self.done
-        failure = self._attempt(row, column, target)
-        if failure:
-            # Out here the failed attempt's exception is gone, and with it the tensors that its frames held.
+        failure, finite = None, True
+        try:
+            failure = self._attempt(row, column, target)
+        except _NotFinite:
+            if self.spare is None:
+                raise
+            finite = False
+        # Out here the failed attempt's exception is gone, and with it the tensors that its frames held.
+        if not finite and self.spare is not None:
+            self.done = done
+            self._redo(self.spare, row, column, target)
+        elif failure:
             self.done = done
             self._halve(failure)
             self.tile(row, column, target)
@@ -125,6 +159,30 @@ class _Walker:
         self.log.splits += 1
         self.log.warnings.append(f"{reason}: tiles cut to {half[1]}x{half[0]} and this one done again")
 
+    def _redo(self, spare: Callable[[], Engine], row: Segment, column: Segment, target: NDArray) -> None:
+        """Do a tile with the spare engine, in pieces that take no more memory than the tile did."""
+        said = f"{self.engine.name} in {self.engine.precision} gave numbers that are not finite"
+        allowed = _tile_bytes(self.plan, self.engine)
+        # one engine's tiles at a time: the plan counts the memory of one
+        self.engine.release()
+        self._prepared = False
+        engine, core, plan = spare(), self.core, self.plan
+        while _tile_bytes(plan, engine) > allowed and max(core) > 1:
+            core = (-(-core[0] // 2), -(-core[1] // 2))
+            plan = shrunk(self.plan, core)
+        walker = _Walker(plan, engine, self.planes, self.progress, self.log)
+        walker.core, walker.done, walker.total = core, self.done, self.total
+        walker.tile(row, column, target)
+        self.done = walker.done
+        self.log.redone += 1
+        place = f"tile at row {row.out_start}, column {column.out_start} of the result"
+        if self.log.redone < MOST_REDONE:
+            self.log.warnings.append(f"{place}: {said}; done again in {engine.precision}")
+            engine.release()
+            return
+        self.log.warnings.append(f"{place}: {said}; it and the rest of the picture done in {engine.precision}")
+        self.engine, self.plan, self.core, self.spare = engine, walker.plan, walker.core, None
+
     def _in_parts(self, row: Segment, column: Segment, target: NDArray) -> None:
         for r in _pieces(self.plan.rows, row, self.core[0]):
             for c in _pieces(self.plan.columns, column, self.core[1]):
@@ -149,7 +207,7 @@ class _Walker:
             rows = axis_queries(job.height, job.out_height, row.out_start + start, row.out_start + stop, row_origin)
             colour = self.engine.decode(hidden, Geometry(rows, columns, cell))
             if not np.isfinite(colour).all():
-                raise EngineError(
+                raise _NotFinite(
                     f"the {self.engine.name} engine in {self.engine.precision} gave numbers that are not finite; "
                     "try --precision fp32 or another --engine"
                 )

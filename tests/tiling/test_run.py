@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_liif.engine.base import TileShape
+from edge_liif.engine.base import MemoryFacts, TileShape
 from edge_liif.errors import EngineError, EngineFailure, OutOfMemory
 from edge_liif.tiling.plan import Job, plan_for_core
 from edge_liif.tiling.run import Plane, RunLog, render
@@ -161,6 +161,91 @@ def test_numbers_that_are_not_finite_stop_the_run(bad: float) -> None:
     lr[11, 13] = bad
     with np.errstate(invalid="ignore"), pytest.raises(EngineError, match="not finite"):
         enlarge(FakeEngine(), lr, (40, 40), (8, 8))
+
+
+class Broken(FakeEngine):
+    """Gives NaN for windows that `when` picks by their number."""
+
+    precision = "bf16"
+
+    def __init__(self, when, blurs: int = 2) -> None:
+        super().__init__(blurs)
+        self.when, self.released = when, 0
+
+    def decode(self, hidden: np.ndarray, geometry) -> np.ndarray:
+        colour = super().decode(hidden, geometry)
+        return colour * np.nan if self.when(self.windows) else colour
+
+    def release(self) -> None:
+        self.released += 1
+        self.shape = None
+
+
+@pytest.mark.parametrize("bad", [{1}, {4, 9}, {25}])
+def test_a_tile_that_is_not_finite_is_done_again_by_the_spare_engine(bad: set[int]) -> None:
+    lr = picture(40, 40)
+    whole, _, _ = enlarge(FakeEngine(), lr, (80, 80), (100, 100))
+    engine, opened = Broken(lambda number: number in bad), []
+    log, steps = RunLog(), []
+    plan = plan_for_core(Job(40, 40, 80, 80, 3, 4), engine.memory, engine.halo, (8, 8))
+
+    def spare() -> FakeEngine:
+        assert engine.shape is None, "one engine's tiles at a time"
+        opened.append(FakeEngine())
+        return opened[-1]
+
+    plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
+    rows = render(plan, engine, [plane], np.float32, lambda done, total: steps.append((done, total)), log, spare)
+    assert np.array_equal(np.concatenate([band.copy() for band in rows]), whole)
+    assert log.redone == len(opened) == engine.released == len(bad)
+    assert all(spare.windows == 1 for spare in opened)
+    assert len(log.warnings) == len(bad)
+    assert "fake in bf16 gave numbers that are not finite; done again in fp32" in log.warnings[0]
+    assert steps[-1] == (6400, 6400)
+
+
+def test_an_engine_that_breaks_often_is_given_up() -> None:
+    lr = picture(40, 40)
+    whole, _, _ = enlarge(FakeEngine(), lr, (80, 80), (100, 100))
+    engine, opened, log = Broken(lambda number: number > 2), [], RunLog()
+    plan = plan_for_core(Job(40, 40, 80, 80, 3, 4), engine.memory, engine.halo, (8, 8))
+    plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
+    rows = render(
+        plan, engine, [plane], np.float32, None, log, lambda: opened.append(FakeEngine()) or opened[-1]
+    )
+    assert np.array_equal(np.concatenate([band.copy() for band in rows]), whole)
+    assert len(opened) == log.redone == 3 and opened[-1].windows == 21
+    assert "it and the rest of the picture done in fp32" in log.warnings[-1]
+
+
+def test_a_spare_engine_that_needs_more_gets_smaller_tiles() -> None:
+    class Hungry(FakeEngine):
+        @property
+        def memory(self) -> MemoryFacts:
+            return MemoryFacts(10_000_000, 4000, 2000)
+
+    lr = picture(40, 40)
+    whole, _, _ = enlarge(FakeEngine(), lr, (80, 80), (100, 100))
+    engine, hungry = Broken(lambda number: number == 1), Hungry()
+    plan = plan_for_core(Job(40, 40, 80, 80, 3, 4), engine.memory, engine.halo, (20, 20))
+    plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
+    result = np.concatenate(
+        [band.copy() for band in render(plan, engine, [plane], np.float32, spare=lambda: hungry)]
+    )
+    assert np.array_equal(result, whole)
+    shape = hungry.shapes[0]
+    assert 4 * shape.height * shape.width <= plan.shape.height * plan.shape.width
+    assert hungry.windows > 1
+
+
+def test_a_spare_engine_that_fails_too_is_believed() -> None:
+    lr = picture(20, 20)
+    lr[11, 13] = np.nan
+    engine = Broken(lambda number: False)
+    plan = plan_for_core(Job(20, 20, 40, 40, 3, 4), engine.memory, engine.halo, (8, 8))
+    plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
+    with np.errstate(invalid="ignore"), pytest.raises(EngineError, match="fake engine in fp32 gave numbers"):
+        list(render(plan, engine, [plane], np.float32, spare=FakeEngine))
 
 
 def test_constant_planes_are_filled_not_computed() -> None:
