@@ -63,6 +63,13 @@ def explain_plan(prepared: Prepared, report: Report) -> list[str]:
     lines = [
         f"{printable(report.input)} -> {printable(report.output or 'standard output')}",
         f"  in       {header.width}x{header.height} {bands}, {header.depth} bit {header.format.upper()}",
+        *(
+            [
+                f"           its pixels in an unnamed file of {size / 2**20:,.0f} MiB in {printable(str(prepared.folder))}"
+            ]
+            if (size := report.temporary_bytes)
+            else []
+        ),
         f"  model    {spec.name}: {spec.encoder.kind.upper()} encoder, LIIF decoder ({paper})",
         f"           {report.model_why}",
         f"  engine   {report.why}",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .comparison import check_page, page_bytes, write_page
-from .errors import ImageError, OutputError
+from .errors import ImageError, MemoryCapError, OutputError
 from .files import Input, Naming, encoded
 from .image.formats import Background, check_output, writer_peak_bytes
 from .image.picture import Header, Picture
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from .upscaler import Upscaler
 
 DEFAULT_MAX_PIXELS = 500_000_000
+LARGEST_IN_MEMORY = 1 << 30
+"""Bytes of decoded pixels: more are kept in a file, where no cap is given."""
+MEMORY_SHARE = 8
+"""Decoded pixels may take one part in so many of a cap; it is better spent on tiles."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class WriteOptions:
 @dataclass(frozen=True)
 class Prepared:
     """An input that has been looked at, and everything decided about it before any work. plan and upscaler: None if
-    its result is there already."""
+    its result is there already; folder: where its pixels are kept in a file, None if they are kept in memory."""
 
     source: bytes | Path
     header: Header
@@ -52,6 +57,7 @@ class Prepared:
     format: str
     plan: Plan | None = None
     upscaler: Upscaler | None = None
+    folder: Path | None = None
 
 
 def prepare(
@@ -69,7 +75,8 @@ def prepare(
 
     Raises ImageError, OutputError, UsageError, ModelError, MemoryCapError, EngineError, before anything is written.
     """
-    from .image.alpha import BLEED_BYTES
+    from .image.alpha import bleed_bytes
+    from .image.disk_space import likely_bytes, space_warning
     from .image.read import check_pixels, decode_peak_bytes, probe
 
     source = encoded(item, max_pixels, chooser.settings.memory)
@@ -110,26 +117,47 @@ def prepare(
         engine.precision,
         choice.why,
     )
-    # Bleeding takes some for a moment; its result, the colours once more, stays for the whole run.
-    bleeding = BLEED_BYTES * header.pixels if header.has_alpha else 0
-    bled = header.array_bytes // header.bands * (header.bands - 1) if header.has_alpha else 0
-    plan = upscaler.plan(
-        Job(
-            header.height,
-            header.width,
-            out_height,
-            out_width,
-            header.bands,
-            header.depth // 8,
-            input_bytes=header.array_bytes + header.held_bytes + bled,
-            opening_bytes=max(decode_peak_bytes(header) - header.array_bytes - header.held_bytes, bleeding),
-            writer_bytes=writer_peak_bytes(
-                fmt, out_width, out_height, output.bands, output.depth, lossless=write.lossless
+    # Colours bled under transparent pixels stay beside the picture for the whole run.
+    colours = header.array_bytes // header.bands * (header.bands - 1) if header.has_alpha else 0
+    pixel_bytes = header.array_bytes + colours
+    bleeding = bleed_bytes(header.height, header.width) if header.has_alpha else 0
+
+    def planned(in_file: bool) -> Plan:
+        return upscaler.plan(
+            Job(
+                header.height,
+                header.width,
+                out_height,
+                out_width,
+                header.bands,
+                header.depth // 8,
+                input_bytes=header.held_bytes + (0 if in_file else pixel_bytes),
+                # what the decoder gave back may lie in holes that bleeding can't use
+                opening_bytes=decode_peak_bytes(header) - header.array_bytes - header.held_bytes + bleeding,
+                writer_bytes=writer_peak_bytes(
+                    fmt, out_width, out_height, output.bands, output.depth, lossless=write.lossless
+                )
+                # made when the picture is done, but what the engine took meanwhile may not have gone back
+                + (page_bytes(header, out_width, out_height) if write.compare is not None else 0),
             )
-            # made when the picture is done, but what the engine took meanwhile may not have gone back
-            + (page_bytes(header, out_width, out_height) if write.compare is not None else 0),
         )
-    )
+
+    cap = upscaler.settings.memory
+    in_file = pixel_bytes > (LARGEST_IN_MEMORY if cap is None else cap // MEMORY_SHARE)
+    try:
+        plan = planned(in_file)
+    except MemoryCapError:
+        if in_file:
+            raise
+        in_file, plan = True, planned(True)
+    folder = None
+    if in_file:
+        folder = Path(tempfile.gettempdir()) if target is None else target.parent
+        report.temporary_bytes = pixel_bytes
+    if target is not None:
+        needed = likely_bytes(output, write.lossless) + (report.temporary_bytes or 0)
+        if warning := space_warning(target.parent, needed):
+            report.warnings.append(warning)
     report.tile, report.tiles = (plan.columns.longest_core, plan.rows.longest_core), plan.tiles
     report.window = (plan.shape.width, plan.shape.height)
     if plan.memory_cap is not None and engine.device != "cpu":
@@ -137,7 +165,7 @@ def prepare(
     report.halo, report.exact_halo = plan.halo, spec.exact_halo
     report.memory_cap_bytes = plan.memory_cap
     report.predicted_peak_bytes, report.predicted_parts = plan.peak_bytes, plan.parts
-    return Prepared(source, header, target, fmt, plan, upscaler)
+    return Prepared(source, header, target, fmt, plan, upscaler, folder)
 
 
 def execute(
@@ -257,7 +285,7 @@ def _read(prepared: Prepared, max_pixels: int) -> Picture:
     from .image.read import read
 
     try:
-        picture = read(prepared.source, prepared.header.source, max_pixels=max_pixels)
+        picture = read(prepared.source, prepared.header.source, max_pixels=max_pixels, folder=prepared.folder)
         if picture.header != prepared.header:
             raise ImageError(f"{prepared.header.source}: changed while it was being read; try again")
         return picture

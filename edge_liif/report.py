@@ -43,6 +43,7 @@ class Report:
     tiles: int | None = None
     memory_cap_bytes: int | None = None
     predicted_peak_bytes: int | None = None
+    temporary_bytes: int | None = None
     predicted_parts: dict[str, int] | None = None
     peak_memory_bytes: int | None = None
     peak_device_bytes: int | None = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .engine.select import Choice, choose, open_engine
 from .errors import UsageError
+from .image.pixel_file import Pixels
 from .memory import resident_bytes
 from .model.checkpoint import Network, load_network
 from .model.zoo import default_entry, resolve
@@ -43,18 +44,18 @@ class Upscaler:
         round(scale * side). progress(done, total) is called with output pixels.
         Raises ImageError for other arrays, UsageError for impossible scales, MemoryCapError, EngineError.
         """
-        from .image.alpha import BLEED_BYTES
+        from .image.alpha import bleed_bytes
         from .image.picture import Picture
 
         picture = Picture.from_array(image)
-        pixels = picture.pixels
+        pixels = np.asarray(picture.pixels)
         height, width, bands = pixels.shape
         out_height, out_width = enlargement(scale, size).output_size(height, width)
         # Under a cap, what the calling program held when it loaded us counts too, and the result, which here is not
         # streamed.
         others = max(0, self._resident_before - self.choice(pixels.itemsize == 2).engine.memory.base)
         held = others + pixels.nbytes + out_height * out_width * bands * pixels.itemsize
-        alpha = (pixels.nbytes, BLEED_BYTES * height * width) if bands in (2, 4) else (0, 0)
+        alpha = (pixels.nbytes, bleed_bytes(height, width)) if bands in (2, 4) else (0, 0)
         job = Job(height, width, out_height, out_width, bands, pixels.itemsize, held + alpha[0], alpha[1])
         plan = self.plan(job)
         result = np.empty((out_height, out_width, bands), pixels.dtype)
@@ -100,7 +101,7 @@ class Upscaler:
         return make_plan(job, engine.memory, self.halo, self.settings.memory)
 
     def rows(
-        self, pixels: NDArray, plan: Plan, progress: Progress | None = None, log: RunLog | None = None
+        self, pixels: Pixels, plan: Plan, progress: Progress | None = None, log: RunLog | None = None
     ) -> Iterator[NDArray]:
         """Enlarged rows (n, width, bands) of `pixels` (H, W, bands), in order; the array is reused between them."""
         engine = self.choice(pixels.itemsize == 2).engine
@@ -139,7 +140,7 @@ def open_upscaler(model: str, settings: Settings) -> Upscaler:
     return Upscaler(load_network(resolved.path, resolved.sha256_expected), settings)
 
 
-def _planes(pixels: NDArray) -> list[Plane]:
+def _planes(pixels: Pixels) -> list[Plane]:
     """Colour and alpha of a picture (H, W, 1..4), each to go through the network by itself."""
     from .image.write import quantise
 
@@ -155,11 +156,11 @@ def _planes(pixels: NDArray) -> list[Plane]:
 
     colour = pixels
     if bands in (2, 4):
-        from .image.alpha import bleed_colour
+        from .image.alpha import bled
 
         # What lies under full transparency is arbitrary, often black; enlarged with its neighbours it would darken
         # the rim of everything visible.
-        colour = bleed_colour(pixels[..., :colours], pixels[..., colours])
+        colour = bled(pixels)
     planes = [Plane(window_reader(colour, slice(0, colours)), store if colours == 3 else store_grey, slice(0, colours))]
     if bands in (2, 4):
         alpha = slice(colours, colours + 1)
@@ -167,7 +168,7 @@ def _planes(pixels: NDArray) -> list[Plane]:
     return planes
 
 
-def window_reader(pixels: NDArray, bands: slice):  # type: ignore[no-untyped-def]
+def window_reader(pixels: Pixels, bands: slice):  # type: ignore[no-untyped-def]
     """Windows of some bands of a picture as the network takes them; a single band is repeated three times."""
     scale = np.float32(1 / np.iinfo(pixels.dtype).max)
 

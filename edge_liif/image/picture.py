@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_liif.errors import ImageError
+from edge_liif.image.pixel_file import Pixels
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ class Header:
 class Picture:
     """A decoded picture.
 
-    pixels: (height, width, bands), uint8 or uint16, C-contiguous.
+    pixels: (height, width, bands), uint8 or uint16, C-contiguous; or a `PixelFile`, if `read` was given a folder.
     icc, exif, xmp: metadata as stored in the file, except that the orientation says 1 and thumbnails are gone.
     density: pixels per millimetre (horizontal, vertical) where the file states it.
     warnings: lines for the user about things that were tolerated.
     """
 
-    pixels: NDArray[Any]
+    pixels: Pixels
     header: Header
     icc: bytes | None = None
     exif: bytes | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from edge_liif.errors import ImageError
 from edge_liif.image.containers import damaged, scan_bmp, scan_jpeg, scan_png, scan_pnm
 from edge_liif.image.exif import upright, upright_xmp
 from edge_liif.image.picture import Header, Picture
+from edge_liif.image.pixel_file import Pixels, empty_pixels
 from edge_liif.image.raster import decode_raster
 from edge_liif.image.sniff import SNIFF_BYTES, sniff
 from edge_liif.image.source import EncodedSource, open_source
@@ -29,7 +31,7 @@ Encoded = str | Path | bytes | EncodedSource
 _STRIP_BYTES = 4 << 20
 # Measured with pyvips-binary 8.18: what its libraries take once, and the rows of the stored picture in its caches.
 _DECODER_BYTES = 40 << 20
-_DECODER_ROWS = 2200
+_DECODER_ROWS = 3200
 # What libjpeg says about files that break the letter of the standard but lose no pixels.
 _HARMLESS = re.compile(r"extraneous bytes before marker|unknown JFIF revision|Invalid SOS parameters|Unknown Adobe")
 
@@ -45,10 +47,11 @@ def probe(source: Encoded, name: str | None = None) -> Header:
         return _probe(encoded)[0]
 
 
-def read(source: Encoded, name: str | None = None, *, max_pixels: int) -> Picture:
+def read(source: Encoded, name: str | None = None, *, max_pixels: int, folder: Path | None = None) -> Picture:
     """Decode a picture into (height, width, bands), uint8 or uint16, with its orientation applied.
 
     max_pixels: the most pixels (width times height) to accept; checked before anything is decoded.
+    folder: where to keep the pixels in a file (`PixelFile`) instead of in memory; OutputError if it has no room.
     Raises ImageError if the picture is missing, unreadable, of a refused kind, too large, truncated, damaged, or
     changed while it was read.
     """
@@ -57,9 +60,14 @@ def read(source: Encoded, name: str | None = None, *, max_pixels: int) -> Pictur
         check_pixels(header, max_pixels)
         if image is None:
             raster = scan_bmp(encoded) if header.format == "bmp" else scan_pnm(encoded)
-            picture = Picture(decode_raster(encoded, raster, header.bands), header)
+            pixels: Pixels = decode_raster(encoded, raster, header.bands)
+            if folder is not None:
+                stored = empty_pixels(pixels.shape, pixels.dtype, folder)
+                stored[:, :] = pixels
+                pixels = stored
+            picture = Picture(pixels, header)
         else:
-            picture = _decode(encoded, header, image)
+            picture = _decode(encoded, header, image, folder)
         encoded.verify_unchanged()
         return picture
 
@@ -78,7 +86,8 @@ def read_top(source: Encoded, *, rows: int, columns: int) -> NDArray[Any]:
         left, columns = _middle(image.width, columns), min(columns, image.width)
         top = np.empty((min(rows, image.height), columns, header.bands), np.uint8 if header.depth == 8 else np.uint16)
         try:
-            _fetch(image, top, left)
+            for row, strip in _strips(image, top.shape, top.dtype, left):
+                top[row : row + len(strip)] = strip
         except vips().Error as error:
             raise damaged(header.source, reason(error)) from error
         return top
@@ -183,12 +192,12 @@ def _samples(image: Any, name: str) -> tuple[int, int]:
     return image.bands, 8 if image.format == "uchar" else 16
 
 
-def _decode(encoded: EncodedSource, header: Header, image: Any) -> Picture:
+def _decode(encoded: EncodedSource, header: Header, image: Any, folder: Path | None) -> Picture:
     warnings: list[str] = []
     shape = (header.height, header.width, header.bands)
-    pixels = np.empty(shape, np.uint8 if header.depth == 8 else np.uint16)
+    pixels = empty_pixels(shape, np.uint8 if header.depth == 8 else np.uint16, folder)
     try:
-        _fetch(image, _stored_view(pixels, header.orientation))
+        _fetch(image, pixels, header.orientation)
     except vips().Error as error:
         said = [line.strip() for line in str(error.detail or error).splitlines() if "Jpeg" in line]
         if header.format != "jpeg" or not said or not all(_HARMLESS.search(line) for line in said):
@@ -196,7 +205,7 @@ def _decode(encoded: EncodedSource, header: Header, image: Any) -> Picture:
         # Every complaint is harmless: decode again without counting them, still refusing what is truncated.
         image = _load(encoded, "jpeg", "error")
         try:
-            _fetch(image, _stored_view(pixels, header.orientation))
+            _fetch(image, pixels, header.orientation)
         except vips().Error as second:
             raise damaged(header.source, reason(second)) from second
         warnings.append(f"{header.source}: the decoder tolerated a flaw ({reason(error)})")
@@ -214,26 +223,34 @@ def _decode(encoded: EncodedSource, header: Header, image: Any) -> Picture:
     return picture
 
 
-def _fetch(image: Any, target: NDArray[Any], left: int = 0) -> None:
-    """Decode the first rows of `image`, from column `left` on, into `target` (rows, columns, bands), any strides."""
-    height, width, bands = target.shape
+def _fetch(image: Any, pixels: Pixels, orientation: int) -> None:
+    """Decode all of `image` into the upright `pixels` (H, W, bands)."""
+    shape = (image.height, image.width, pixels.shape[2])
+    for row, strip in _strips(image, shape, pixels.dtype):
+        top, left, block = _upright(strip, row, pixels.shape, orientation)
+        pixels[top : top + block.shape[0], left : left + block.shape[1]] = block
+
+
+def _strips(image: Any, shape: tuple[int, ...], dtype: Any, left: int = 0) -> Iterator[tuple[int, NDArray[Any]]]:
+    """(first row, strip) of the first rows of `image`, as they are stored, from column `left` on; (rows, columns,
+    bands) in all."""
+    height, width, bands = shape
     region = vips().Region.new(image)
-    step = max(1, min(256, _STRIP_BYTES // (width * bands * target.itemsize)))
+    step = max(1, min(256, _STRIP_BYTES // (width * bands * np.dtype(dtype).itemsize)))
     for top in range(0, height, step):
         rows = min(step, height - top)
-        strip = np.frombuffer(region.fetch(left, top, width, rows), target.dtype)
-        target[top : top + rows] = strip.reshape(rows, width, bands)
+        yield top, np.frombuffer(region.fetch(left, top, width, rows), dtype).reshape(rows, width, bands)
 
 
-def _stored_view(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """A view of the upright `pixels` (H, W, C) in the row order of the file (EXIF 2.32, 4.6.4.A, Orientation).
-
-    Strips written into the view land turned and mirrored, so turning takes no second copy of the picture.
-    """
-    view = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
-    rows = -1 if orientation in (3, 4, 6, 7) else 1
-    columns = -1 if orientation in (2, 3, 7, 8) else 1
-    return view[::rows, ::columns]
+def _upright(strip: NDArray[Any], row: int, shape: tuple[int, ...], orientation: int) -> tuple[int, int, NDArray[Any]]:
+    """Where rows of the file, from `row` on, lie in the upright picture of that shape: its row, its column, and a view
+    of the strip turned (EXIF 2.32, 4.6.4.A, Orientation). Turned strip by strip, it takes no second copy."""
+    stored_height = shape[1] if orientation >= 5 else shape[0]
+    if orientation in (3, 4, 6, 7):
+        strip, row = strip[::-1], stored_height - row - len(strip)
+    if orientation in (2, 3, 7, 8):
+        strip = strip[:, ::-1]
+    return (0, row, strip.swapaxes(0, 1)) if orientation >= 5 else (row, 0, strip)
 
 
 def _blob(image: Any, name: str) -> bytes | None:

@@ -289,4 +289,5 @@ def _save_options(plan: OutputPlan, quality: int, lossless: bool, compression: i
         return {"Q": quality, "lossless": lossless, "exact": lossless}
     if plan.format == "tiff":
         return {"compression": "deflate", "predictor": "horizontal", "bigtiff": plan.bigtiff}
-    return {"compression": compression}
+    # libvips would filter nothing by default: enlarged photographs took 1.5 to 1.9 times the space.
+    return {"compression": compression, "filter": "all"}

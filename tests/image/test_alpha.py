@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_liif.image.alpha import bleed_colour, composite
+from edge_liif.image import alpha as module
+from edge_liif.image.alpha import bled, bleed_colour, composite
+from edge_liif.image.pixel_file import PixelFile
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -88,3 +91,28 @@ def test_composite_extremes_do_not_overflow() -> None:
 def test_rows_without_alpha_pass() -> None:
     rows = np.zeros((2, 2, 3), np.uint8)
     assert composite(rows, (1, 2, 3)) is rows
+
+
+@pytest.mark.parametrize("bands", [2, 4])
+def test_bleeding_in_bands(bands: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in one piece, wherever visible pixels are as near as bands look; a file as an array."""
+    monkeypatch.setattr(module, "_BAND_PIXELS", 20 * 31)
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(1, 256, (400, 31, bands)).astype(np.uint8)
+    pixels[..., -1] = (rng.random((400, 31)) < 0.02) * 9
+    whole = bleed_colour(pixels[..., :-1], pixels[..., -1])
+    result = bled(pixels)
+    assert np.array_equal(result, whole)
+    stored = PixelFile(pixels.shape, pixels.dtype, tmp_path)
+    stored[:, :] = pixels
+    found = bled(stored)
+    assert isinstance(found, PixelFile) and np.array_equal(found[:, :], whole)
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_nothing_to_bleed(value: int, tmp_path: Path) -> None:
+    pixels = np.full((40, 31, 4), value, np.uint8)
+    assert bled(pixels) is pixels
+    stored = PixelFile(pixels.shape, pixels.dtype, tmp_path)
+    stored[:, :] = pixels
+    assert bled(stored) is stored

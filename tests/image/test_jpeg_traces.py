@@ -82,13 +82,13 @@ def test_a_turned_picture_keeps_its_grid(tmp_path: Path) -> None:
 def test_only_the_top_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     tall = np.tile(coded(PHOTO, 30), (8, 4, 1))
     fetched: list[tuple[int, ...]] = []
-    fetch = read._fetch
+    strips = read._strips
 
-    def spy(image: object, target: NDArray[np.generic], left: int = 0) -> None:
-        fetched.append(target.shape)
-        fetch(image, target, left)
+    def spy(image: object, shape: tuple[int, ...], *rest: object) -> object:
+        fetched.append(shape)
+        return strips(image, shape, *rest)
 
-    monkeypatch.setattr(read, "_fetch", spy)
+    monkeypatch.setattr(read, "_strips", spy)
     assert look(file(tall, ".png")).blocked_quality
     ((rows, columns, bands),) = fetched
     assert bands == 3

@@ -31,6 +31,8 @@ WRITE = """
 """
 
 READ = """
+    from edge_liif.memory import use_one_heap
+    use_one_heap()
     import json, re, sys
     from pathlib import Path
     from edge_liif.image.read import decode_peak_bytes, probe, read
@@ -40,8 +42,14 @@ READ = """
     vips()
     before = resident("VmRSS")
     header = probe(sys.argv[1])
-    read(sys.argv[1], max_pixels=10**8)
-    print(json.dumps([resident("VmHWM") - before, decode_peak_bytes(header)]))
+    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    picture = read(sys.argv[1], max_pixels=10**8, folder=folder)
+    planned = decode_peak_bytes(header) - (header.array_bytes if folder else 0)
+    if header.has_alpha:
+        from edge_liif.image.alpha import bled, bleed_bytes
+        bled(picture.pixels)
+        planned += bleed_bytes(header.height, header.width)
+    print(json.dumps([resident("VmHWM") - before, planned]))
 """
 
 
@@ -83,3 +91,17 @@ def test_decoding_stays_below_its_estimate(name: str, options: dict[str, object]
     image.write_to_file(str(path), **options)
     used, planned = measured(READ, path)
     assert used <= planned
+
+
+@pytest.mark.parametrize(("bands", "transparent"), [(3, False), (4, True)])
+def test_pixels_in_a_file_take_no_memory(bands: int, transparent: bool, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 32, (4000, 6000, bands)).astype(np.uint8)
+    if transparent:
+        noise[::7, ::5, 3] = 0
+    image = pyvips.Image.new_from_memory(noise.tobytes(), 6000, 4000, bands, "uchar").copy(interpretation="srgb")
+    image.write_to_file(str(tmp_path / "o.png"), compression=1)
+    used, planned = measured(READ, tmp_path / "o.png", tmp_path)
+    assert used <= planned
+    in_memory, _ = measured(READ, tmp_path / "o.png")
+    # of the picture, and of the colours bled in it
+    assert in_memory - used > 0.7 * noise.nbytes * (2 if transparent else 1)

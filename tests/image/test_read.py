@@ -15,8 +15,9 @@ import pyvips
 import tifffile
 from PIL import Image, ImageOps
 
-from edge_liif.errors import ImageError
+from edge_liif.errors import ImageError, OutputError
 from edge_liif.image import read as reading
+from edge_liif.image.pixel_file import PixelFile
 from edge_liif.image.read import decode_peak_bytes, open_source, probe, read
 from edge_liif.image.tiff_tags import embed_exif
 
@@ -94,6 +95,37 @@ def test_orientation_is_applied_and_reset(noise: np.ndarray, encode: Encode, kin
     kept.load(picture.exif)
     assert kept.get(0x0112, 1) == 1
     assert kept[0x0110] == "Model 3000"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("kind", "depth"), [("png", 8), ("tiff", 16)])
+def test_pixels_in_a_file_are_the_same(
+    noise: np.ndarray, kind: str, depth: int, orientation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = noise[:, :, :3].astype(np.uint16) * 250 if depth == 16 else noise[:, :, :3]
+    image = vips_image(array.copy()).copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    data = getattr(image, f"{kind}save_buffer")()
+    monkeypatch.setattr(reading, "_STRIP_BYTES", 7 * 53 * 3 * depth // 8)
+    whole = read(data, max_pixels=LIMIT)
+    stored = read(data, max_pixels=LIMIT, folder=tmp_path)
+    assert whole.header == stored.header
+    assert isinstance(stored.pixels, PixelFile)
+    assert stored.pixels.dtype == whole.pixels.dtype and stored.pixels.shape == whole.pixels.shape
+    assert np.array_equal(stored.pixels[:, :], whole.pixels)
+    assert np.array_equal(stored.pixels[3:20, 5:11, 1:3], whole.pixels[3:20, 5:11, 1:3])
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_room_for_pixels_in_a_file(noise: np.ndarray, encode: Encode, tmp_path: Path) -> None:
+    data = encode(noise[:, :, :3], "PNG")
+    with pytest.raises(OutputError, match="can't hold 0 MiB of temporary pixels"):
+        read(data, max_pixels=LIMIT, folder=tmp_path / "none")
+
+
+def test_bitmaps_go_into_a_file_too(noise: np.ndarray, encode: Encode, tmp_path: Path) -> None:
+    data = encode(noise[:, :, :3], "PPM")
+    assert np.array_equal(read(data, max_pixels=LIMIT, folder=tmp_path).pixels[:, :], noise[:, :, :3])
 
 
 def test_strips_of_a_turned_picture_meet(encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -529,3 +530,15 @@ def test_orientation_in_given_metadata_never_turns_the_result(
     picture = read(tmp_path / "o", max_pixels=LIMIT)
     assert picture.header.orientation == 1
     assert b'Orientation="1"' in (picture.xmp or b"")
+
+
+def test_smooth_pictures_are_filtered(tmp_path: Path) -> None:
+    """Enlarged pictures are smooth: without PNG's filters, which libvips leaves out, they take twice the space."""
+    y, x = np.mgrid[:200, :300]
+    waves = 127 + 60 * np.sin(x / 9) + 60 * np.cos(y / 7 + x / 50)
+    rows = np.repeat(waves[:, :, None], 3, axis=2).astype(np.uint8)
+    with RowWriter(tmp_path / "a.png", "png", 300, 200, 3, 8) as writer:
+        writer.write(rows)
+        writer.commit()
+    plain = pyvips.Image.new_from_memory(rows.tobytes(), 300, 200, 3, "uchar").pngsave_buffer(filter="none")
+    assert (tmp_path / "a.png").stat().st_size < 0.6 * len(plain)

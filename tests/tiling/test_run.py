@@ -210,9 +210,7 @@ def test_an_engine_that_breaks_often_is_given_up() -> None:
     engine, opened, log = Broken(lambda number: number > 2), [], RunLog()
     plan = plan_for_core(Job(40, 40, 80, 80, 3, 4), engine.memory, engine.halo, (8, 8))
     plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
-    rows = render(
-        plan, engine, [plane], np.float32, None, log, lambda: opened.append(FakeEngine()) or opened[-1]
-    )
+    rows = render(plan, engine, [plane], np.float32, None, log, lambda: opened.append(FakeEngine()) or opened[-1])
     assert np.array_equal(np.concatenate([band.copy() for band in rows]), whole)
     assert len(opened) == log.redone == 3 and opened[-1].windows == 21
     assert "it and the rest of the picture done in fp32" in log.warnings[-1]
@@ -229,9 +227,7 @@ def test_a_spare_engine_that_needs_more_gets_smaller_tiles() -> None:
     engine, hungry = Broken(lambda number: number == 1), Hungry()
     plan = plan_for_core(Job(40, 40, 80, 80, 3, 4), engine.memory, engine.halo, (20, 20))
     plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
-    result = np.concatenate(
-        [band.copy() for band in render(plan, engine, [plane], np.float32, spare=lambda: hungry)]
-    )
+    result = np.concatenate([band.copy() for band in render(plan, engine, [plane], np.float32, spare=lambda: hungry)])
     assert np.array_equal(result, whole)
     shape = hungry.shapes[0]
     assert 4 * shape.height * shape.width <= plan.shape.height * plan.shape.width

@@ -1,0 +1,39 @@
+"""Whether a disk has room for a result, as far as that can be told before it is made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edge_liif.image.formats import OutputPlan
+from edge_liif.image.source import printable
+
+# Of the raw samples, measured on photographs enlarged three times, the largest of them (benchmarks/reliability/README).
+_SHARE = {"png": 0.5, "tiff": 0.6, "jpeg": 0.15, "webp": 0.1}
+# The lower half of 16-bit samples hardly compresses; lossless WebP does a little better than PNG.
+_DEEP_SHARE, _LOSSLESS_SHARE = 0.9, 0.45
+
+
+def likely_bytes(output: OutputPlan, lossless: bool = False) -> int:
+    """What a result will take on the disk if it is a detailed photograph."""
+    share = _SHARE[output.format]
+    if output.depth == 16:
+        share = _DEEP_SHARE
+    elif lossless and output.format == "webp":
+        share = _LOSSLESS_SHARE
+    return int(share * output.width * output.height * output.bands * (output.depth // 8))
+
+
+def space_warning(folder: Path, needed: int) -> str | None:
+    """A line for the user if less than `needed` bytes are free in `folder`; None where that can't be told."""
+    try:
+        disk = os.statvfs(folder)
+    except (OSError, ValueError):
+        return None
+    free = disk.f_bavail * disk.f_frsize
+    if free >= needed:
+        return None
+    return (
+        f"{printable(str(folder))} has {free / 2**20:,.0f} MiB free, and this may take {needed / 2**20:,.0f} MiB; "
+        "if it doesn't fit, nothing will be left of it"
+    )
