@@ -135,7 +135,7 @@ def _eight_bits(picture: Picture) -> NDArray[np.uint8]:
     """(H, W, bands), rounded to 8 bits; row by row, because a whole picture in 32 bits would be held for a moment."""
     import numpy as np
 
-    pixels = picture.pixels
+    pixels = np.asarray(picture.pixels)
     if pixels.dtype == np.uint8:
         return pixels
     rounded = np.empty(pixels.shape, np.uint8)

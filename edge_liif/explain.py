@@ -63,13 +63,6 @@ def explain_plan(prepared: Prepared, report: Report) -> list[str]:
     lines = [
         f"{printable(report.input)} -> {printable(report.output or 'standard output')}",
         f"  in       {header.width}x{header.height} {bands}, {header.depth} bit {header.format.upper()}",
-        *(
-            [
-                f"           its pixels in an unnamed file of {size / 2**20:,.0f} MiB in {printable(str(prepared.folder))}"
-            ]
-            if (size := report.temporary_bytes)
-            else []
-        ),
         f"  model    {spec.name}: {spec.encoder.kind.upper()} encoder, LIIF decoder ({paper})",
         f"           {report.model_why}",
         f"  engine   {report.why}",
@@ -81,6 +74,9 @@ def explain_plan(prepared: Prepared, report: Report) -> list[str]:
         f"{' -> '.join(map(str, hidden))} -> 3, {per_pixel:.2f} per output pixel "
         "(4 in the paper, zero weights skipped)",
     ]
+    if report.temporary_bytes:
+        place, size = printable(str(prepared.folder)), report.temporary_bytes / 2**20
+        lines.insert(2, f"           its pixels in an unnamed file of {size:,.0f} MiB in {place}")
     if header.has_alpha:
         lines.append("  alpha    goes through the same network; colour is bled under transparent pixels first")
     lines += [

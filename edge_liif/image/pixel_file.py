@@ -81,7 +81,7 @@ class PixelFile:
         return [(block[i], start + i * row) for i in range(len(block))]
 
     def _transfer(self, call: Any, part: NDArray[Any], place: int, what: str) -> None:
-        view = memoryview(part).cast("B")
+        view = part.data.cast("B")
         try:
             while view:
                 done = call(self._file.fileno(), [view], place)

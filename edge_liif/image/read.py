@@ -16,7 +16,7 @@ from edge_liif.errors import ImageError
 from edge_liif.image.containers import damaged, scan_bmp, scan_jpeg, scan_png, scan_pnm
 from edge_liif.image.exif import upright, upright_xmp
 from edge_liif.image.picture import Header, Picture
-from edge_liif.image.pixel_file import Pixels, empty_pixels
+from edge_liif.image.pixel_file import PixelFile, Pixels, empty_pixels
 from edge_liif.image.raster import decode_raster
 from edge_liif.image.sniff import SNIFF_BYTES, sniff
 from edge_liif.image.source import EncodedSource, open_source
@@ -60,12 +60,11 @@ def read(source: Encoded, name: str | None = None, *, max_pixels: int, folder: P
         check_pixels(header, max_pixels)
         if image is None:
             raster = scan_bmp(encoded) if header.format == "bmp" else scan_pnm(encoded)
-            pixels: Pixels = decode_raster(encoded, raster, header.bands)
+            decoded = decode_raster(encoded, raster, header.bands)
+            picture = Picture(decoded, header)
             if folder is not None:
-                stored = empty_pixels(pixels.shape, pixels.dtype, folder)
-                stored[:, :] = pixels
-                pixels = stored
-            picture = Picture(pixels, header)
+                picture.pixels = PixelFile(decoded.shape, decoded.dtype, folder)
+                picture.pixels[:, :] = decoded
         else:
             picture = _decode(encoded, header, image, folder)
         encoded.verify_unchanged()

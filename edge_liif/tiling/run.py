@@ -43,7 +43,7 @@ class Plane:
 
 @dataclass
 class RunLog:
-    """What happened: tiles made, tiles that had to be split for lack of memory, tiles done again by the spare engine."""
+    """What happened: tiles made, those split for lack of memory, those done again by the spare engine."""
 
     tiles: int = 0
     splits: int = 0
