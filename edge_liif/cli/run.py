@@ -22,6 +22,7 @@ from ..options import AUTO_MODEL, Settings
 from ..report import Report
 from ..scale import Enlargement, enlargement
 from .console import amount, complain, progress_bar, say, standard_output
+from .time_left import TimeLeft
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, patterns, or - for stdin.")]
 Output = Annotated[str | None, typer.Option("-o", "--output", help="File, folder, or - for stdout.")]
@@ -95,6 +96,7 @@ def run(
     use_one_heap()
     chooser = ModelChooser(model, settings)
     failed = 0
+    left = TimeLeft(len(items))
     for number, item in enumerate(items, 1):
         count = f"[{number}/{len(items)}] " if len(items) > 1 else ""
 
@@ -104,16 +106,18 @@ def run(
 
         report = Report(item.name)
         try:
-            with progress_bar(f"{count}{item.shown}", not quiet) as progress:
+            with progress_bar(f"{count}{item.shown}{left}", not quiet) as progress:
                 run_one(item, chooser, enlarge, naming, write, max_pixels, report, progress, decided)
+            left.finished(sum(report.seconds.values()) if report.status == "done" else None)
             if not quiet:
                 for warning in report.warnings:
                     say(f"  warning: {warning}")
-                say(_outcome(report, count))
+                say(_outcome(report, count, left))
         except Exception as error:
             message = _failure(item, error)
             complain(message)
             failed += 1
+            left.finished(None)
             if isinstance(error, ComparisonError):
                 report.error = message  # the picture is there
             else:
@@ -247,9 +251,9 @@ def _summary(report: Report) -> str:
     )
 
 
-def _outcome(report: Report, count: str) -> str:
+def _outcome(report: Report, count: str, left: TimeLeft) -> str:
     if report.status == "skipped":
         return f"{count}{printable(report.output or '')}: there already, skipped"
     seconds = sum(report.seconds.values())
     stages = ", ".join(f"{name} {value:.2f}" for name, value in report.seconds.items())
-    return f"  done in {seconds:.2f} s ({stages}); peak memory {amount(report.peak_memory_bytes)}"
+    return f"  done in {seconds:.2f} s ({stages}); peak memory {amount(report.peak_memory_bytes)}{left}"
