@@ -7,10 +7,19 @@ catches `EdgeLiifError` or one of its kinds. Anything else that escapes is a def
 from __future__ import annotations
 
 
+def one_line(text: str) -> str:
+    """`text` on one line, unprintable characters escaped: parts of it may come from a hostile file."""
+    text = " ".join(text.split())
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class EdgeLiifError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose. `str` gives one printable line."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class UsageError(EdgeLiifError):

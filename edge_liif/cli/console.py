@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from ..errors import OutputError
+from ..errors import OutputError, one_line
 
 Update = Callable[[int, int], None]
 
 
 def complain(message: str) -> None:
     """One line on stderr, however long or odd the message is."""
-    say(f"edge-liif: {' '.join(message.split())}")
+    say(f"edge-liif: {one_line(message)}")
 
 
 def say(message: str) -> None:

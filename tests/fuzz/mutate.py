@@ -1,0 +1,141 @@
+"""Damage to files: from the seed of a case alone, so that every case can be made again."""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+import zlib
+
+_NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
+
+
+def mutated(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
+    """One to six kinds of damage at random places; half of the PNGs get right checksums afterwards."""
+    result = bytearray(data)
+    for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
+        result = bytearray(rng.choice(_KINDS)(result, rng, others)) or bytearray(b"\0")
+    if result.startswith(b"\x89PNG") and rng.random() < 0.5:
+        result = _with_right_checksums(result)
+    return bytes(result)
+
+
+def mutated_model(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
+    """Damage to the bytes of a .safetensors file, or to what its JSON header says."""
+    if rng.random() < 0.35:
+        return mutated(data, rng, others)
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        _change_header(header, rng)
+    text = json.dumps(header).encode()
+    stated = len(text) if rng.random() < 0.9 else rng.choice((*_NUMBERS, 2**40, 2**63, 2**64 - 1))
+    return stated.to_bytes(8, "little") + text + data[8 + length :]
+
+
+def _change_header(header: dict, rng: random.Random) -> None:
+    names = [name for name in header if name != "__metadata__"]
+    spec = header.get("__metadata__", {})
+    if spec and rng.random() < 0.5:
+        key = rng.choice(sorted(spec))
+        try:
+            held = json.loads(spec[key])
+        except (ValueError, TypeError):
+            spec[key] = rng.choice(("", "null", "[" * 50_000, "9" * 5000, "\0", "{}"))
+            return
+        spec[key] = json.dumps(_changed(held, rng))
+        return
+    entry = header[rng.choice(names)] if names else {}
+    if not isinstance(entry, dict):
+        return
+    change = rng.randrange(6)
+    if change == 0:
+        entry["dtype"] = rng.choice(("F64", "F32", "F16", "BF16", "I64", "I32", "U8", "BOOL", "F4", "", None, 7))
+    elif change == 1:
+        shape = list(entry.get("shape") or [1])
+        shape[rng.randrange(len(shape))] = rng.choice((*_NUMBERS, -1, 2**62, "3", None, 1.5))
+        entry["shape"] = shape
+    elif change == 2:
+        entry["data_offsets"] = [rng.choice((*_NUMBERS, -1, 2**63)), rng.choice(_NUMBERS)]
+    elif change == 3:
+        entry["shape"] = rng.choice(([], [0], [1] * 65, "x", None, {}))
+    elif change == 4:
+        del header[rng.choice(names)]
+    else:
+        header["".join(rng.choices("../\\\n\0ab", k=8))] = dict(entry)
+
+
+def _changed(value: object, rng: random.Random) -> object:
+    """A JSON value with one thing in it changed."""
+    if isinstance(value, dict) and value and rng.random() < 0.9:
+        key = rng.choice(sorted(value))
+        if rng.random() < 0.1:
+            return {k: v for k, v in value.items() if k != key}
+        return {**value, key: _changed(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.9:
+        place = rng.randrange(len(value))
+        if rng.random() < 0.15:
+            return value[:place] + value[place + 1 :]
+        return [*value[:place], _changed(value[place], rng), *value[place + 1 :]]
+    return rng.choice((None, True, -1, 0, 1, 7, 2**31, 2**64, 1e308, "", "x", "../x", "\n", [], {}, [[]], "9" * 99))
+
+
+def _flip(data: bytearray, rng: random.Random, _: list[bytes]) -> bytearray:
+    for _i in range(rng.choice((1, 2, 8, 40))):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return data
+
+
+def _set(data: bytearray, rng: random.Random, _: list[bytes]) -> bytearray:
+    data[rng.randrange(len(data))] = rng.choice((0, 1, 0x7F, 0x80, 0xFF))
+    return data
+
+
+def _number(data: bytearray, rng: random.Random, _: list[bytes]) -> bytearray:
+    kind = rng.choice(("<H", ">H", "<I", ">I"))
+    number = rng.choice(_NUMBERS) & (0xFFFF if kind[1] == "H" else 0xFFFFFFFF)
+    # headers are where numbers matter
+    place = rng.randrange(min(len(data), rng.choice((64, 300, len(data)))))
+    packed = struct.pack(kind, number)
+    data[place : place + len(packed)] = packed
+    return data
+
+
+def _truncate(data: bytearray, rng: random.Random, _: list[bytes]) -> bytearray:
+    return data[: rng.randrange(len(data))]
+
+
+def _insert(data: bytearray, rng: random.Random, _: list[bytes]) -> bytearray:
+    place = rng.randrange(len(data))
+    return data[:place] + rng.randbytes(rng.choice((1, 2, 7, 300))) + data[place:]
+
+
+def _remove(data: bytearray, rng: random.Random, _: list[bytes]) -> bytearray:
+    place = rng.randrange(len(data))
+    return data[:place] + data[place + rng.choice((1, 2, 30)) :]
+
+
+def _repeat(data: bytearray, rng: random.Random, _: list[bytes]) -> bytearray:
+    start = rng.randrange(len(data))
+    stop = min(len(data), start + rng.choice((4, 60, 1000)))
+    return data[:stop] + data[start:stop] * rng.choice((1, 1, 50)) + data[stop:]
+
+
+def _splice(data: bytearray, rng: random.Random, others: list[bytes]) -> bytearray:
+    other = rng.choice(others)
+    return data[: rng.randrange(len(data))] + other[rng.randrange(len(other)) :]
+
+
+_KINDS = (_flip, _flip, _set, _number, _number, _truncate, _insert, _remove, _repeat, _splice)
+
+
+def _with_right_checksums(data: bytearray) -> bytearray:
+    """The chunks of a PNG as far as they go, each with the checksum that its contents need."""
+    offset = 8
+    while offset + 12 <= len(data):
+        end = offset + 8 + int.from_bytes(data[offset : offset + 4], "big")
+        if end + 4 > len(data):
+            break
+        data[end : end + 4] = zlib.crc32(data[offset + 4 : end]).to_bytes(4, "big")
+        offset = end + 4
+    return data
