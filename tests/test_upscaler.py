@@ -153,3 +153,36 @@ def test_a_halo_of_none_still_reads_the_cell_beside(monkeypatch: pytest.MonkeyPa
     tiles = upscaler(photograph, scale=3).astype(int)
     whole = edge_liif.load("edsr-baseline-liif", engine="openvino", precision="fp32", halo="exact")(photograph, scale=3)
     assert np.abs(tiles - whole).mean() < 2, "seams, but no other picture"
+
+
+def test_a_tile_of_nans_is_done_again_in_fp32(monkeypatch: pytest.MonkeyPatch, photograph: np.ndarray) -> None:
+    from edge_liif.engine.openvino import OpenVINOEngine
+    from edge_liif.tiling.plan import Job, plan_for_core
+    from edge_liif.tiling.run import RunLog
+
+    upscaler = edge_liif.load("edsr-baseline-liif-int8", engine="openvino", precision="int8", halo="exact")
+    height, width, _ = photograph.shape
+    job = Job(height, width, 2 * height, 2 * width, 3, 1)
+    plan = plan_for_core(job, upscaler.choice(False).engine.memory, upscaler.halo, (48, 60))
+    whole = np.concatenate([rows.copy() for rows in upscaler.rows(photograph, plan)])
+    encoded: list[str] = []
+    encode, decode = OpenVINOEngine.encode, OpenVINOEngine.decode
+
+    def counted(self: OpenVINOEngine, lr: np.ndarray) -> object:
+        encoded.append(self.precision)
+        return encode(self, lr)
+
+    def broken(self: OpenVINOEngine, hidden: object, geometry: object) -> np.ndarray:
+        colour = decode(self, hidden, geometry)
+        return colour * np.nan if encoded == ["int8", "int8"] else colour
+
+    monkeypatch.setattr(OpenVINOEngine, "encode", counted)
+    monkeypatch.setattr(OpenVINOEngine, "decode", broken)
+    log = RunLog()
+    result = np.concatenate([rows.copy() for rows in upscaler.rows(photograph, plan, None, log)])
+    assert plan.tiles == 4 and encoded.count("int8") == 4 and "fp32" in encoded
+    assert log.redone == 1
+    assert "openvino in int8 gave numbers that are not finite; done again in fp32" in log.warnings[0]
+    assert np.array_equal(result[:, :120], whole[:, :120]) and np.array_equal(result[96:], whole[96:])
+    again = np.abs(result[:96, 120:].astype(int) - whole[:96, 120:])
+    assert 0 < again.max() < 30 and again.mean() < 1

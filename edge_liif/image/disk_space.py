@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_liif.image.formats import OutputPlan
 from edge_liif.image.source import printable
 
-# Of the raw samples, measured on photographs enlarged three times, the largest of them (benchmarks/reliability/README).
+# Of the raw samples: the largest of three Kodak photographs enlarged three times.
 _SHARE = {"png": 0.5, "tiff": 0.6, "jpeg": 0.15, "webp": 0.1}
 # The lower half of 16-bit samples hardly compresses; lossless WebP does a little better than PNG.
 _DEEP_SHARE, _LOSSLESS_SHARE = 0.9, 0.45

@@ -17,7 +17,7 @@ from ..engine.base import Engine
 from ..errors import EngineError, EngineFailure, OutOfMemory
 from ..geometry import Geometry, axis_queries
 from .grid import Axis, Segment, balanced, stepped
-from .plan import Plan, shrunk
+from .plan import USUAL_WORK, Plan, shrunk
 
 Progress = Callable[[int, int], None]
 # Halvings in a row that a failing engine is given before its error is believed; what is left then is mostly halo.
@@ -160,14 +160,18 @@ class _Walker:
         self.log.warnings.append(f"{reason}: tiles cut to {half[1]}x{half[0]} and this one done again")
 
     def _redo(self, spare: Callable[[], Engine], row: Segment, column: Segment, target: NDArray) -> None:
-        """Do a tile with the spare engine, in pieces that take no more memory than the tile did."""
+        """Do a tile with the spare engine, in pieces that take no more memory than there is."""
         said = f"{self.engine.name} in {self.engine.precision} gave numbers that are not finite"
-        allowed = _tile_bytes(self.plan, self.engine)
+        cap = self.plan.memory_cap
+        spare_bytes = USUAL_WORK - self.plan.work_bytes if cap is None else cap - self.plan.peak_bytes
+        allowed = _tile_bytes(self.plan, self.engine) + max(0, spare_bytes)
         # one engine's tiles at a time: the plan counts the memory of one
         self.engine.release()
         self._prepared = False
         engine, core, plan = spare(), self.core, self.plan
-        while _tile_bytes(plan, engine) > allowed and max(core) > 1:
+        # Below this, pieces are nearly all halo: a thousand of them would take hours and save little.
+        smallest = max(16, self.plan.halo)
+        while _tile_bytes(plan, engine) > allowed and max(core) > smallest:
             core = (-(-core[0] // 2), -(-core[1] // 2))
             plan = shrunk(self.plan, core)
         walker = _Walker(plan, engine, self.planes, self.progress, self.log)
