@@ -2,8 +2,8 @@
 
     python benchmarks/reliability/caps.py [--caps 512 1024 2048 4096] [--size 640x3600] [--seconds 600]
 
-Each line is `edge-liif run --memory CAP` on a picture of noise, watched from outside. The run is interrupted once it has
-written the first band of rows and begun the next one: what it takes later is the same again. Configuration B (22 M
+Each line is `edge-liif run --memory CAP` on a picture of noise, watched from outside. The run is interrupted once it
+has written the first band of rows and begun the next one: what it takes later is the same again. Configuration B (22 M
 parameters, random weights, exact halo) stands for large networks.
 """
 
@@ -74,7 +74,7 @@ def main() -> None:
                     parts = list(folder.glob(".out.png.*.part"))
                     if not first and any(p.stat().st_size > 100_000 for p in parts):
                         first.append(seconds)
-                    return seconds > options.seconds or bool(first) and seconds > 1.15 * first[0] + 2
+                    return seconds > options.seconds or (bool(first) and seconds > 1.15 * first[0] + 2)
 
                 done = watch(["run", *words, "--quiet"], stop)
                 if done.status not in (0, 130):

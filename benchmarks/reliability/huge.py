@@ -3,8 +3,8 @@
     python benchmarks/reliability/huge.py PHOTO [--model NAME] [--memory 1GiB] [--format png]
 
 The model "tiny" is a small RDN-LIIF with random weights, which takes minutes where real ones take an hour; the cap, the
-tiles and the files are the same to it. A photograph of 6667x5000 pixels is made of PHOTO and its mirror images, and enlarged to 20001x15000. Crops of the
-result are compared with the same crops enlarged by themselves.
+tiles and the files are the same to it. A photograph of 6667x5000 pixels is made of PHOTO and its mirror images, and
+enlarged to 20001x15000. Crops of the result are compared with the same crops enlarged by themselves.
 """
 
 from __future__ import annotations
