@@ -6,10 +6,12 @@ catches `EdgeLiifError` or one of its kinds. Anything else that escapes is a def
 
 from __future__ import annotations
 
+import re
+
 
 def one_line(text: str) -> str:
-    """`text` on one line, unprintable characters escaped: parts of it may come from a hostile file."""
-    text = " ".join(text.split())
+    """`text` on one line, unprintable characters escaped: parts of it may come from a hostile file. Spaces stay."""
+    text = re.sub(r"\s*[\r\n\t\v\f]+\s*", " ", text.strip())
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

@@ -77,6 +77,7 @@ def prepare(
     """
     from .image.alpha import bleed_bytes
     from .image.disk_space import likely_bytes, space_warning
+    from .image.part_file import resolve_target
     from .image.read import check_pixels, decode_peak_bytes, probe
 
     source = encoded(item, max_pixels, chooser.settings.memory)
@@ -151,12 +152,12 @@ def prepare(
             raise
         in_file, plan = True, planned(True)
     folder = None
+    place = _temporary_folder() if target is None else resolve_target(target).parent
     if in_file:
-        folder = Path(tempfile.gettempdir()) if target is None else target.parent
-        report.temporary_bytes = pixel_bytes
+        folder, report.temporary_bytes = place, pixel_bytes
     if target is not None:
         needed = likely_bytes(output, write.lossless) + (report.temporary_bytes or 0)
-        if warning := space_warning(target.parent, needed):
+        if warning := space_warning(place, needed):
             report.warnings.append(warning)
     report.tile, report.tiles = (plan.columns.longest_core, plan.rows.longest_core), plan.tiles
     report.window = (plan.shape.width, plan.shape.height)
@@ -279,6 +280,16 @@ def _same_file(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
+
+
+def _temporary_folder() -> Path:
+    """Where pixels wait when the result goes to a stream: what TMPDIR names, else a folder that is likely a disk."""
+    if not os.environ.get("TMPDIR") and os.access("/var/tmp", os.W_OK):
+        return Path("/var/tmp")
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise OutputError("no folder for temporary files can be written to; let TMPDIR name one") from error
 
 
 def _read(prepared: Prepared, max_pixels: int) -> Picture:

@@ -100,9 +100,13 @@ def run(
     for number, item in enumerate(items, 1):
         count = f"[{number}/{len(items)}] " if len(items) > 1 else ""
 
+        told = 0
+
         def decided(report: Report, count: str = count) -> None:
+            nonlocal told
             if not quiet:
                 say(count + _summary(report))
+                told = _warn(report, 0)
 
         report = Report(item.name)
         try:
@@ -110,8 +114,7 @@ def run(
                 run_one(item, chooser, enlarge, naming, write, max_pixels, report, progress, decided)
             left.finished(sum(report.seconds.values()) if report.status == "done" else None)
             if not quiet:
-                for warning in report.warnings:
-                    say(f"  warning: {warning}")
+                _warn(report, told)
                 say(_outcome(report, count, left))
         except Exception as error:
             message = _failure(item, error)
@@ -249,6 +252,13 @@ def _summary(report: Report) -> str:
         f"predicted peak {amount(report.predicted_peak_bytes)}"
         + (f" of {amount(report.memory_cap_bytes)}" if report.memory_cap_bytes else "")
     )
+
+
+def _warn(report: Report, told: int) -> int:
+    """Say the warnings that were not told before; how many there are now."""
+    for warning in report.warnings[told:]:
+        say(f"  warning: {warning}")
+    return len(report.warnings)
 
 
 def _outcome(report: Report, count: str, left: TimeLeft) -> str:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edge_liif.image.pixel_file import PixelFile, Pixels
 
 # The most that `bleed_colour` takes a pixel for a moment, its result included.
-_BLEED_BYTES = 33
-# Colours are looked for this many rows away: farther than any network here sees.
+_BLEED_BYTES = 50
+# Colours are looked for this many rows away: farther than the bundled networks see.
 _BLEED_ROWS = 64
 _BAND_PIXELS = 1 << 21
 

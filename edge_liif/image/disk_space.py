@@ -25,7 +25,10 @@ def likely_bytes(output: OutputPlan, lossless: bool = False) -> int:
 
 
 def space_warning(folder: Path, needed: int) -> str | None:
-    """A line for the user if less than `needed` bytes are free in `folder`; None where that can't be told."""
+    """A line for the user if less than `needed` bytes are free in `folder`, or where it will be made; None where that
+    can't be told."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
     try:
         disk = os.statvfs(folder)
     except (OSError, ValueError):

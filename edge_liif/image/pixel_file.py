@@ -30,19 +30,29 @@ class PixelFile:
         shown = printable(str(folder))
         try:
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (lives as long as the picture)
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._file.fileno(), 0, self.nbytes)
+            self._reserve()
         except OSError as error:
             need = f"{self.nbytes / 2**20:,.0f} MiB"
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise OutputError(
-                    f"{shown}: the picture's pixels don't fit into --memory and need {need} of temporary space here, "
-                    f"which there is not ({(error.strerror or str(error)).lower()}); free some space or raise --memory"
+                    f"{shown}: the picture's pixels are kept in a file and need {need} of temporary space here, which "
+                    f"there is not ({(error.strerror or str(error)).lower()}); free some, or give a larger --memory"
                 ) from error
             raise OutputError(
                 f"{shown}: can't hold {need} of temporary pixels ({(error.strerror or str(error)).lower()}); "
-                "raise --memory or choose another output folder"
+                "choose another output folder, or give a larger --memory"
             ) from error
+
+    def _reserve(self) -> None:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._file.fileno(), 0, self.nbytes)
+                return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
+        # some file systems can't; a full disk is then found while the picture is decoded
+        self._file.truncate(self.nbytes)
 
     @property
     def itemsize(self) -> int:
@@ -84,7 +94,7 @@ class PixelFile:
         view = part.data.cast("B")
         try:
             while view:
-                done = call(self._file.fileno(), [view], place)
+                done = call(self._file.fileno(), [view[: 1 << 30]], place)
                 if not done:
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
                 view, place = view[done:], place + done

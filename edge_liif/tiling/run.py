@@ -8,7 +8,7 @@ done again by a spare engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,9 +171,12 @@ class _Walker:
         engine, core, plan = spare(), self.core, self.plan
         # Below this, pieces are nearly all halo: a thousand of them would take hours and save little.
         smallest = max(16, self.plan.halo)
-        while _tile_bytes(plan, engine) > allowed and max(core) > smallest:
-            core = (-(-core[0] // 2), -(-core[1] // 2))
-            plan = shrunk(self.plan, core)
+        # full precision takes about twice the bytes for an evaluation, so blocks of half as many
+        shape = replace(self.plan.shape, rows=max(2, self.plan.shape.rows // 2))
+        while _tile_bytes(plan, engine) > allowed and (plan is self.plan or max(core) > smallest):
+            if plan is not self.plan:
+                core = (-(-core[0] // 2), core[1]) if core[0] >= core[1] else (core[0], -(-core[1] // 2))
+            plan = shrunk(replace(self.plan, shape=shape), core)
         walker = _Walker(plan, engine, self.planes, self.progress, self.log)
         walker.core, walker.done, walker.total = core, self.done, self.total
         walker.tile(row, column, target)
@@ -213,7 +216,8 @@ class _Walker:
             if not np.isfinite(colour).all():
                 raise _NotFinite(
                     f"the {self.engine.name} engine in {self.engine.precision} gave numbers that are not finite; "
-                    "try --precision fp32 or another --engine"
+                    + ("try " if self.engine.precision == "fp32" else "try --precision fp32 or ")
+                    + "another --engine"
                 )
             target[start:stop, :, plane.bands] = plane.store(colour)
             self._advance(colour.shape[0] * colour.shape[1])

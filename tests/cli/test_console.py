@@ -43,3 +43,11 @@ def test_no_bar_without_a_terminal(capsys):
 @pytest.mark.parametrize(("size", "text"), [(None, "unknown"), (2**30, "1,024 MiB"), (0, "0 MiB")])
 def test_amount(size, text):
     assert console.amount(size) == text
+
+
+def test_errors_are_one_printable_line_and_keep_names() -> None:
+    from edge_liif.errors import ModelError
+
+    assert (
+        str(ModelError("my  cat.png:\n  is \x1b[31mred\0 \tand\r\nlong")) == r"my  cat.png: is \x1b[31mred\x00 and long"
+    )

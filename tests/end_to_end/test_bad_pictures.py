@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import struct
 import zlib
@@ -135,8 +136,16 @@ def test_bomb_above_max_pixels(refused):
 
 def test_bomb_below_max_pixels_meets_the_memory_cap(refused):
     Path("a.png").write_bytes(bomb(20_000))
-    line = refused("run", "a.png", *RUN, "--memory", "512MiB")
-    assert "does not fit into --memory 512MiB" in line
+    line = refused("run", "a.png", *RUN, "--memory", "200MiB")
+    assert "does not fit into --memory 200MiB" in line
+
+
+def test_bomb_that_fits_into_a_file_is_found_there(refused, command):
+    """Its pixels would wait on the disk; it ends long before them, and takes no more memory than the cap."""
+    Path("a.png").write_bytes(bomb(20_000))
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))  # noqa: E731
+    line = refused("run", "a.png", *RUN, "--memory", "512MiB", call=lambda *words: command(*words, preexec_fn=limit))
+    assert "a.png: is truncated or damaged" in line
 
 
 def test_max_pixels_is_the_users(refused, picture):

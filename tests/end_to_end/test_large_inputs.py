@@ -59,7 +59,7 @@ def test_full_disk_is_found_before_work(refused, large, monkeypatch):
         pytest.skip("a small disk can't be mounted here")
     try:
         line = refused("run", "a.png", "--scale", "1.5", "--quiet", "-o", "disk/b.png")
-        assert "disk: the picture's pixels don't fit into --memory and need 0 MiB of temporary space here" in line
+        assert "disk: the picture's pixels are kept in a file and need 0 MiB of temporary space here" in line
         assert "no space left on device" in line
     finally:
         subprocess.run(["umount", "disk"], check=True)
