@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,3 +120,22 @@ def picture() -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def small_disk(here: Path) -> Iterator[Callable[[str], Path]]:
+    """small_disk("8k"): the folder `disk`, which holds no more than that."""
+    mounted: list[Path] = []
+
+    def mount(size: str) -> Path:
+        folder = Path("disk")
+        folder.mkdir()
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode != 0:
+            pytest.skip("a small disk can't be mounted here")
+        mounted.append(here / folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
