@@ -67,3 +67,15 @@ def photograph() -> np.ndarray:
 
     picture = cv2.imread(str(REPOSITORY / "examples" / "kodim23.png"))
     return np.ascontiguousarray(picture[160:256, 200:320, ::-1])
+
+
+@pytest.fixture(scope="session")
+def saturating() -> bool:
+    """Whether this processor's int8 kernels add products in 16 bits, which saturate: x86 without VNNI."""
+    from pathlib import Path
+
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx2" in info and "vnni" not in info

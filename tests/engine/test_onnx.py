@@ -66,7 +66,7 @@ def test_floats_are_those_of_openvino(name: str, out: tuple[int, int], request: 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("bits", [(8, 8), (4, 8), (8, 7), (6, 6)], ids="W{0[0]}A{0[1]}".format)
-def test_integers_are_those_of_openvino(name: str, bits: tuple[int, int], compressed) -> None:
+def test_integers_are_those_of_openvino(name: str, bits: tuple[int, int], compressed, saturating: bool) -> None:
     """Powers of two per channel, both signs in one concatenation, fewer bits than int8 has."""
     network = compressed(name, bits)
     for out in OUT.values():
@@ -76,6 +76,9 @@ def test_integers_are_those_of_openvino(name: str, bits: tuple[int, int], compre
         levels = np.abs(np.rint(integer * 255) - np.rint(theirs * 255))
         # The order of float additions and OpenVINO's hidden map in half precision tip a level here and there, and every
         # dense layer behind reads it again. Rounded biases (0.966) and mixed-up scales (0.35) stay out.
+        if saturating:
+            assert (levels <= 1).mean() >= 0.85  # OpenVINO's sums; ours here are asked to be exact
+            continue
         assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.99)
         assert np.abs(integer - theirs).mean() < 0.6 * np.abs(floats - theirs).mean()
 

