@@ -2,7 +2,7 @@
 
     python benchmarks/reliability/batch.py [--pictures 1000] [--broken 10]
 
-Pictures have ten sizes, four formats and three kinds (RGB, grey, RGBA), in an order drawn by a seed; --broken of them
+Pictures have ten sizes, three formats and three kinds (RGB, grey, RGBA), in an order drawn by a seed; --broken of them
 are cut off. Resident memory is read from outside whenever a picture is done.
 """
 
@@ -19,20 +19,11 @@ import numpy as np
 from PIL import Image
 from watched import COMMAND, resident
 
+SIZES = ((32, 24), (24, 32), (40, 24), (33, 21), (48, 16), (16, 48), (30, 30), (41, 27), (27, 41), (20, 20))
+
 
 def make(path: Path, rng: random.Random, number: int) -> None:
-    width, height = (
-        (32, 24),
-        (24, 32),
-        (40, 24),
-        (33, 21),
-        (48, 16),
-        (16, 48),
-        (30, 30),
-        (41, 27),
-        (27, 41),
-        (20, 20),
-    )[rng.randrange(10)]
+    width, height = rng.choice(SIZES)
     suffix, mode = rng.choice(((".png", "RGB"), (".png", "L"), (".png", "RGBA"), (".jpg", "RGB"), (".webp", "RGB")))
     pixels = np.random.default_rng(number).integers(0, 256, (height, width, 4), np.uint8)
     Image.fromarray(pixels).convert(mode).save(path.with_suffix(suffix))

@@ -156,8 +156,7 @@ def plan_for_core(
     pixel_bytes = job.bands * job.sample_bytes
     parts = {
         "engine": facts.base,
-        "tile": facts.lr_pixel * shape.height * shape.width,
-        "block": facts.evaluation * shape.rows * shape.columns + facts.column * shape.columns,
+        **engine_parts(shape, facts),
         "input": job.input_bytes,
         # the band being filled, and the pieces of it that wait for the encoder
         "band": rows.longest_output * job.out_width * pixel_bytes + 4 * MIB,
@@ -166,6 +165,14 @@ def plan_for_core(
     working = parts["tile"] + parts["block"] + parts["band"] + parts["writer"]
     parts["opening"] = max(0, job.opening_bytes - working)
     return Plan(job, halo, rows, columns, shape, block_rows, parts, memory_cap)
+
+
+def engine_parts(shape: TileShape, facts: MemoryFacts) -> dict[str, int]:
+    """What an engine's window and its block of evaluations take, in bytes."""
+    return {
+        "tile": facts.lr_pixel * shape.height * shape.width,
+        "block": facts.evaluation * shape.rows * shape.columns + facts.column * shape.columns,
+    }
 
 
 def _block(rows: Axis, row_counts: np.ndarray, widest: int, evaluations: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from ..engine.base import Engine
 from ..errors import EngineError, EngineFailure, OutOfMemory
 from ..geometry import Geometry, axis_queries
 from .grid import Axis, Segment, balanced, stepped
-from .plan import USUAL_WORK, Plan, shrunk
+from .plan import USUAL_WORK, Plan, engine_parts, shrunk
 
 Progress = Callable[[int, int], None]
 # Halvings in a row that a failing engine is given before its error is believed; what is left then is mostly halo.
@@ -80,9 +80,13 @@ def _pieces(axis: Axis, segment: Segment, longest: int) -> list[Segment]:
 
 
 def _tile_bytes(plan: Plan, engine: Engine) -> int:
-    shape, facts = plan.shape, engine.memory
-    block = facts.evaluation * shape.rows * shape.columns + facts.column * shape.columns
-    return facts.lr_pixel * shape.height * shape.width + block
+    return sum(engine_parts(plan.shape, engine.memory).values())
+
+
+def _halved(core: tuple[int, int]) -> tuple[int, int]:
+    """Its longer side halved."""
+    height, width = core
+    return (-(-height // 2), width) if height >= width else (height, -(-width // 2))
 
 
 class _NotFinite(EngineError):
@@ -114,17 +118,17 @@ class _Walker:
             self._in_parts(row, column, target)
             return
         done = self.done
-        failure, finite = None, True
+        failure = spare = None
         try:
             failure = self._attempt(row, column, target)
         except _NotFinite:
             if self.spare is None:
                 raise
-            finite = False
+            spare = self.spare
         # Out here the failed attempt's exception is gone, and with it the tensors that its frames held.
-        if not finite and self.spare is not None:
+        if spare is not None:
             self.done = done
-            self._redo(self.spare, row, column, target)
+            self._redo(spare, row, column, target)
         elif failure:
             self.done = done
             self._halve(failure)
@@ -151,8 +155,7 @@ class _Walker:
         return None
 
     def _halve(self, reason: str) -> None:
-        height, width = self.core
-        half = (-(-height // 2), width) if height >= width else (height, -(-width // 2))
+        half = _halved(self.core)
         self.plan = shrunk(self.plan, half)
         self.core = half
         self._prepared = False
@@ -175,7 +178,7 @@ class _Walker:
         shape = replace(self.plan.shape, rows=max(2, self.plan.shape.rows // 2))
         while _tile_bytes(plan, engine) > allowed and (plan is self.plan or max(core) > smallest):
             if plan is not self.plan:
-                core = (-(-core[0] // 2), core[1]) if core[0] >= core[1] else (core[0], -(-core[1] // 2))
+                core = _halved(core)
             plan = shrunk(replace(self.plan, shape=shape), core)
         walker = _Walker(plan, engine, self.planes, self.progress, self.log)
         walker.core, walker.done, walker.total = core, self.done, self.total
