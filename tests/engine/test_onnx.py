@@ -76,11 +76,11 @@ def test_integers_are_those_of_openvino(name: str, bits: tuple[int, int], compre
         levels = np.abs(np.rint(integer * 255) - np.rint(theirs * 255))
         # The order of float additions and OpenVINO's hidden map in half precision tip a level here and there, and every
         # dense layer behind reads it again. Rounded biases (0.966) and mixed-up scales (0.35) stay out.
-        if saturating:
-            assert (levels <= 1).mean() >= 0.85  # OpenVINO's sums; ours here are asked to be exact
-            continue
-        assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.99)
-        assert np.abs(integer - theirs).mean() < 0.6 * np.abs(floats - theirs).mean()
+        # OpenVINO's sums may saturate; ONNX Runtime's are asked to be exact
+        near = 0.85 if saturating else 0.999 if name == "small_edsr" else 0.99
+        assert (levels <= 1).mean() >= near
+        if not (saturating and bits[0] == 8):
+            assert np.abs(integer - theirs).mean() < 0.6 * np.abs(floats - theirs).mean()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

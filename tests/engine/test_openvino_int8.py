@@ -51,11 +51,11 @@ def test_integers_are_what_was_simulated(name, bits, out, request, saturating) -
     floats = enlarged(OpenVINOEngine(small, "fp32", cache=False), out)
     levels = np.abs(np.rint(integer * 255) - np.rint(simulated * 255))
     # the order of float additions tips a level here and there, which the layers after it amplify
-    if saturating:
-        assert (levels <= 1).mean() >= 0.85
-        return
-    assert (levels <= 1).mean() >= (0.999 if name == "small_edsr" else 0.98)
+    near = 0.85 if saturating else 0.999 if name == "small_edsr" else 0.98
+    assert (levels <= 1).mean() >= near
     # and the integers do something: the floats of the same weights are farther away
+    if saturating and bits[0] == 8:
+        return  # sums of 8-bit weights are what saturates
     assert np.abs(integer - simulated).mean() < 0.5 * np.abs(floats - simulated).mean()
 
 
