@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .engine.registry import ENGINES
 from .errors import UsageError
 
 _UNITS = {"": 1, "b": 1, "k": 2**10, "kib": 2**10, "m": 2**20, "mib": 2**20, "g": 2**30, "gib": 2**30}
@@ -29,7 +30,7 @@ AUTO_MODEL = "auto"
 """As a model's name on the command line: chosen by the picture. No model can be called so."""
 
 CHOICES = {
-    "engine": ("auto", "openvino", "torch", "onnx"),
+    "engine": ("auto", *ENGINES),
     "device": ("auto", "cpu", "cuda", "gpu", "mps", "tensorrt"),
     "precision": ("auto", "fp32", "bf16", "fp16", "int8"),
 }

@@ -19,6 +19,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ..compress.config import CompressConfig
 from .quality import means
 from .recipe import ORIGINAL, BenchRecipe
 from .run import Measured, Point
@@ -74,8 +75,9 @@ def _point(sweep: Sweep, measured: Measured, point: Point, scale: float) -> dict
         "commands": _commands(point, scale),
     }
     if speed is not None:
-        lr = sweep.size[0] * sweep.size[1] / 1e6
-        rates = {"lr_mp_s": lr / speed["seconds"], "hr_mp_s": lr * scale**2 / speed["seconds"]}
+        # by the ratio, not by the clock: points that were timed at other hours compare
+        rate = sweep.size[0] * sweep.size[1] / 1e6 / speed["level_seconds"]
+        rates = {"lr_mp_s": rate, "hr_mp_s": rate * scale**2}
         kept = ("seconds", "low", "high", "rounds", "ratio", "ratio_low", "ratio_high")
         facts["speed"] = {key: speed[key] for key in kept} | rates
         facts |= {"start_seconds": speed["start_seconds"], "peak_bytes": speed["peak_bytes"]}
@@ -98,7 +100,8 @@ def _commands(point: Point, scale: float) -> dict[str, str | None]:
     model = point.model if point.recipe.name == ORIGINAL else point.recipe.name
     if point.recipe.config is not None:
         model = output
-    run = ["edge-liif", "run", "--scale", f"{scale:g}", "--model", model, "--precision", point.precision, "photo.jpg"]
+    run = ["edge-liif", "run", "--scale", f"{scale:g}", "--model", model]
+    run += ["--engine", point.engine, "--precision", point.precision, "photo.jpg"]
     return {"compress": compress_command(point.model, point.recipe, output), "run": shlex.join(run)}
 
 
@@ -108,6 +111,9 @@ def compress_command(model: str, recipe: BenchRecipe, output: str) -> str | None
     if config is None:
         return None
     words = ["edge-liif", "compress", model]
+    if any(getattr(config, name) != getattr(CompressConfig, name) for name in _ONLY_IN_FILES):
+        # the sweep's [[recipe]] table without its name
+        return shlex.join([*words, "--config", f"{recipe.name}.toml", "-o", output])
     if config.prune:
         words += ["--prune", f"{config.prune:g}"]
     if config.weight_bits is not None:
@@ -116,6 +122,10 @@ def compress_command(model: str, recipe: BenchRecipe, output: str) -> str | None
         words += ["--activation-bits", str(config.activation_bits)]
     if config.method != "lockstep":
         words += ["--method", config.method]
+    if config.scale != CompressConfig.scale:
+        words += ["--scale", f"{config.scale:g}"]
+    if config.multiple != CompressConfig.multiple:
+        words += ["--multiple", str(config.multiple)]
     for pattern, bits in config.keep.items():
         words += ["--keep", f"{pattern}={bits}"]
     if config.equalise is not None:
@@ -127,6 +137,10 @@ def compress_command(model: str, recipe: BenchRecipe, output: str) -> str | None
     if recipe.calibrate_on is not None:
         words += ["--calibrate-on", str(recipe.calibrate_on)]
     return shlex.join([*words, "-o", output])
+
+
+_ONLY_IN_FILES = ("margin", "per_channel", "queries")
+"""Settings that `edge-liif compress` has no options for."""
 
 
 def _sensitivity(measured: Measured) -> dict[str, list[dict[str, Any]]]:

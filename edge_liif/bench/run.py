@@ -233,26 +233,30 @@ def _quality(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured,
 
 
 def _speed(sweep: Sweep, store: Store, scale: float, measured: Measured, steps: _Steps) -> None:
-    """Each point against the first model's reference, which takes part in every group."""
+    """Each point against the first model's reference, which takes part in every group and keeps the numbers of its
+    first. What other groups' points take at that machine's pace, `level_seconds`, follows from their ratio to it: so
+    any two points compare, whenever they were timed."""
     if not measured.points:
         return
     reference = measured.points[0]
     where = key_of("speed", code_version(), measured.environment, scale, sweep.size, sweep.threads, sweep.rounds)
     keys = {p.key: key_of(where, reference.key, p.key) for p in measured.points}
     known = {name: facts for name, key in keys.items() if (facts := store.get(key)) is not None}
-    todo = [p for p in measured.points if p.key not in known]
+    names = {p.key: p.name for p in measured.points}
+    todo = [p.runner(scale, sweep) for p in measured.points if p.key not in known]
+    step = functools.partial(steps, f"timing at x{scale:g}")
     if todo:
-        label = f"timing at x{scale:g}"
-        runners = [p.runner(scale, sweep) for p in todo]
-        found, failed = time_in_turns(
-            runners, reference.runner(scale, sweep), sweep.rounds, functools.partial(steps, label)
-        )
-        for name, facts in found.items():
-            store.put(keys[name], facts)
-        known = {**found, **known}
-        names = {p.key: p.name for p in measured.points}
-        measured.missing += [{"name": f"speed of {names[key]}", "reason": reason} for key, reason in failed.items()]
-    measured.speed |= {(name, scale): facts for name, facts in known.items()}
+        for found, failed in time_in_turns(todo, reference.runner(scale, sweep), sweep.rounds, step):
+            for name, facts in found.items():
+                if name not in known:
+                    known[name] = facts
+                    store.put(keys[name], facts)
+            reasons = {f"speed of {names[key]}": reason for key, reason in failed.items()}
+            measured.missing += [{"name": name, "reason": reason} for name, reason in reasons.items()]
+    if reference.key in known:
+        pace = known[reference.key]["seconds"]
+        for name, facts in known.items():
+            measured.speed[name, scale] = {**facts, "level_seconds": pace / facts["ratio"]}
 
 
 def _crops(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured) -> list[dict[str, Any]]:

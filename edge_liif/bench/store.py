@@ -9,17 +9,27 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
+from ..image.part_file import os_reason
+
 PACKAGE = Path(__file__).parents[1]
 # What numbers depend on: everything but the command line and files of pictures.
 NUMERIC = ("bench", "compress", "engine", "evaluate", "model", "tiling", "geometry.py", "upscaler.py")
 
 
 class Store:
-    """JSON values and files in one folder. Writing is atomic; a value that can't be read counts as absent."""
+    """JSON values and files in one folder. Writing is atomic; a value that can't be read counts as absent.
+
+    Raises UsageError for a folder that can't be made or written to."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--work {folder}: no folder can be made there ({os_reason(error)})") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"--work {folder}: can't be written to")
 
     def path(self, key: str, suffix: str) -> Path:
         return self.folder / f"{key}{suffix}"

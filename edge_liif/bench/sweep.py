@@ -51,13 +51,26 @@ class Sweep:
             check_choice(precision=precision)
         if "auto" in (*self.engines, *self.precisions):
             raise UsageError("a sweep names its engines and precisions; auto would hide what was measured")
-        if not 0 <= self.rounds <= 100:
-            raise UsageError(f"--rounds {self.rounds} is not from 0 to 100")
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise UsageError(f"--{name} {value} is not from {least} to {most}")
         if min(self.size) < 16 or max(self.size) > 8192:
             raise UsageError(f"--size {self.size[0]}x{self.size[1]} is not from 16x16 to 8192x8192 LR pixels")
-        names = [recipe.name for recipe in self.recipes]
-        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-            raise UsageError(f"two recipes are called {twice[0]!r}")
+        if twice := _repeated([recipe.name for recipe in self.recipes]):
+            raise UsageError(f"two recipes are called {twice!r}")
+        for what in ("models", "scales", "engines", "precisions", "data"):
+            if twice := _repeated([str(value) for value in getattr(self, what)]):
+                raise UsageError(f"{what}: {twice} is there twice")
+
+
+# Least and most of numbers that every point shares; None is left as it is.
+_RANGES = {"rounds": (0, 100), "limit": (1, 10**6), "threads": (1, 1024), "crops": (0, 20)}
+
+
+def _repeated(names: list[str]) -> str | None:
+    """The first that is there more than once."""
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 _LISTS = {"models", "data", "recipes", "recipe", "scales", "engines", "precisions", "size"}
@@ -104,7 +117,9 @@ def _settings(found: Mapping[str, Any]) -> dict[str, Any]:
             settings[key] = tuple(number(value) for value in settings[key])
     if len(settings.get("size", (0, 0))) != 2:
         raise UsageError("size is [width, height]")
-    for key in ("limit", "rounds", "threads", "crops"):
+    for key in _RANGES:
         if key in settings and type(settings[key]) is not int:
             raise UsageError(f"{key} is a whole number, not {settings[key]!r:.60}")
+    if type(settings.get("peers", True)) is not bool:
+        raise UsageError(f"peers is true or false, not {settings['peers']!r:.60}")
     return settings

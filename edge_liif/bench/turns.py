@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -36,23 +36,18 @@ class Runner:
 
 def time_in_turns(
     runners: Sequence[Runner], reference: Runner, rounds: int, step: Callable[[], None]
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Facts by id, and reasons by id for what failed.
+) -> Iterator[tuple[dict[str, dict[str, Any]], dict[str, str]]]:
+    """Group by group, as soon as it is timed: facts by id, and reasons by id for what failed.
 
     seconds: median of the rounds, low and high: least and most; ratio: median over the rounds of the reference's time
     in the same round by this one's, above 1 is faster; ratio_low, ratio_high; start_seconds: from the process's start
-    to a 64 x 64 picture enlarged, compiled graphs cached; peak_bytes: of the process's resident memory.
+    to a 64 x 64 picture enlarged, compiled graphs cached; peak_bytes: of the process's resident memory. Of the
+    reference every group has facts.
     """
     others = [r for r in runners if r.id != reference.id]
-    facts: dict[str, dict[str, Any]] = {}
-    failed: dict[str, str] = {}
     for start in range(0, max(1, len(others)), GROUP - 1):
         group = [reference, *others[start : start + GROUP - 1]]
-        found, reasons = _group(group, reference, rounds, step)
-        failed |= reasons
-        # the reference's own numbers are those of the first group
-        facts = {**found, **facts}
-    return facts, failed
+        yield _group(group, reference, rounds, step)
 
 
 def _group(

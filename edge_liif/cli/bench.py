@@ -58,6 +58,8 @@ def bench(
     """Measure models and recipes side by side. A stopped run goes on where it was."""
     for path in filter(None, (output, csv)):
         check_new_file(path, overwrite)
+    if csv is not None and csv.absolute() == output.absolute():
+        raise UsageError(f"--csv {csv}: is the page's name too")
     need_torch("the lab", "bench")
 
     from ..bench.document import write_document

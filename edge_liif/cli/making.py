@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from ..errors import EngineError, UsageError
 
 
 def check_new_file(path: Path, overwrite: bool) -> None:
-    """Raise UsageError if `path` is there already and may not be replaced, or has no folder."""
+    """Raise UsageError if `path` is a folder, is there already and may not be replaced, or has no folder to lie in that
+    can be written to."""
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; name a file")
     if path.exists() and not overwrite:
         raise UsageError(f"{path}: exists; use --overwrite or another name")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{path}: folder {path.parent} can't be written to")
 
 
 def need_torch(what: str, extra: str) -> None:

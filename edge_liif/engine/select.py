@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -26,6 +25,7 @@ from ..model import selfcheck
 from ..model.checkpoint import Network
 from ..model.zoo import cache_home
 from .base import Engine, TileShape
+from .registry import ENGINES
 
 # Largest difference from the fp32 reference, as a share of full scale, that rounding explains.
 # int8: compression with integer activations moves single pixels by several levels; a broken kernel moves most of them.
@@ -64,29 +64,12 @@ class Choice:
 
 def open_engine(network: Network, name: str, precision: str, device: str, threads: int | None = None) -> Engine:
     """Exactly this engine. Raises EngineError if it is not installed or has no such device or precision."""
-    if name == "openvino":
-        if importlib.util.find_spec("openvino") is None:
-            raise EngineError("the openvino engine is not installed: pip install openvino")
-        from .openvino import OpenVINOEngine
-
-        return OpenVINOEngine(network, precision, device, threads)
-    if name == "torch":
-        if importlib.util.find_spec("torch") is None:
-            raise EngineError("the torch engine is not installed: pip install 'edge-liif[torch]'")
-        if precision == "int8":
-            from .simulated import SimulatedEngine
-
-            return SimulatedEngine(network, threads)
-        from .torch import TorchEngine
-
-        return TorchEngine(network, precision, device, threads)
-    if name == "onnx":
-        if not _onnx_installed():
-            raise EngineError("the onnx engine is not installed: pip install 'edge-liif[onnx]'")
-        from .onnx import ONNXEngine
-
-        return ONNXEngine(network, precision, device, threads)
-    raise EngineError(f"there is no engine {name!r}; choose openvino, torch or onnx")
+    entry = ENGINES.get(name)
+    if entry is None:
+        raise EngineError(f"there is no engine {name!r}; choose one of {', '.join(ENGINES)}")
+    if not entry.installed:
+        raise EngineError(f"the {name} engine is not installed: pip install {entry.install}")
+    return entry.open(network, precision, device, threads)
 
 
 def candidates(
@@ -94,21 +77,30 @@ def candidates(
 ) -> list[tuple[str, str, str]]:
     """(engine, device, precision) worth trying here, likely fastest first. Imports torch only when asked to: by name,
     by a device only it has, or when OpenVINO is missing. integer: the network was compressed for integer kernels."""
-    openvino = importlib.util.find_spec("openvino") is not None
-    torch = importlib.util.find_spec("torch") is not None
-    found: list[tuple[str, str, str]] = []
-    if torch and (engine == "torch" or device in {"cuda", "mps"} or (engine == "auto" and not openvino)):
-        found += _torch_candidates()
-    if torch and precision == "int8" and (engine == "torch" or not openvino) and device in {"auto", "cpu"}:
-        # a simulation, for those who ask
-        found.append(("torch", "cpu", "int8"))
-    if torch and engine == "auto" and device == "auto" and openvino and _nvidia_driver():
-        found += [c for c in _torch_candidates() if c[1] == "cuda"]
-    if openvino and engine in {"auto", "openvino"} and device not in {"cuda", "mps", "tensorrt"}:
-        found += _openvino_candidates(device, integer)
-    if _onnx_installed() and (engine == "onnx" or (engine == "auto" and (device == "tensorrt" or not openvino))):
-        found += _onnx_candidates(integer)
-    return [c for c in dict.fromkeys(found) if device in {"auto", c[1]} and precision in {"auto", c[2]}]
+    found = []
+    for name in _worth_trying(device) if engine == "auto" else [engine]:
+        entry = ENGINES.get(name)
+        if entry is None or not entry.installed:
+            continue
+        ways = entry.ways(integer)
+        if engine == "auto" and device == "auto" and name == "torch" and ENGINES["openvino"].installed:
+            # beside OpenVINO torch is there for what OpenVINO can't use
+            ways = [way for way in ways if way[0] == "cuda"]
+        if precision == "int8" and (engine == name or not ENGINES["openvino"].installed):
+            ways += entry.simulates
+        found += [(name, *way) for way in ways]
+    return [c for c in found if device in {"auto", c[1]} and precision in {"auto", c[2]}]
+
+
+def _worth_trying(device: str) -> list[str]:
+    """Engines that `auto` looks at. Without OpenVINO all, in the order of the registry."""
+    if device in {"cuda", "mps"}:
+        return ["torch"]
+    if device == "tensorrt":
+        return ["onnx"]
+    if not ENGINES["openvino"].installed:
+        return list(ENGINES)
+    return ["torch", "openvino"] if device == "auto" and _nvidia_driver() else ["openvino"]
 
 
 def candidates_for(
@@ -251,46 +243,6 @@ def tile_seconds(engine: Engine, side: int) -> float:
     return time.perf_counter() - start
 
 
-def _openvino_candidates(device: str, integer: bool) -> list[tuple[str, str, str]]:
-    import openvino
-
-    core = openvino.Core()
-    found = []
-    for kind in core.available_devices if device != "cpu" else ["CPU"]:
-        name = kind.split(".")[0]
-        if name not in {"CPU", "GPU"}:
-            continue
-        capabilities = core.get_property(kind, "OPTIMIZATION_CAPABILITIES")
-        if integer:
-            found.append(("openvino", name.lower(), "int8"))
-        halves = ("fp16",) if name == "GPU" else ("bf16",)
-        found += [("openvino", name.lower(), p) for p in halves if p.upper() in capabilities]
-        found.append(("openvino", name.lower(), "fp32"))
-    return found
-
-
-def _torch_candidates() -> list[tuple[str, str, str]]:
-    import torch
-
-    found = []
-    if torch.cuda.is_available():
-        found += [("torch", "cuda", p) for p in ("bf16", "fp16", "fp32")]
-    if torch.backends.mps.is_available():
-        found += [("torch", "mps", p) for p in ("fp16", "fp32")]
-    return [*found, ("torch", "cpu", "bf16"), ("torch", "cpu", "fp32")]
-
-
-def _onnx_candidates(integer: bool) -> list[tuple[str, str, str]]:
-    from .onnx import devices
-
-    precisions = ("int8", "fp32") if integer else ("fp32",)
-    return [("onnx", device, precision) for device in devices() for precision in precisions]
-
-
-def _onnx_installed() -> bool:
-    return all(importlib.util.find_spec(package) is not None for package in ("onnx", "onnxruntime"))
-
-
 def _nvidia_driver() -> bool:
     """Whether torch is worth its start-up time to look for CUDA."""
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvhost-gpu").exists()
@@ -298,7 +250,7 @@ def _nvidia_driver() -> bool:
 
 def _versions(engine: str) -> str:
     try:
-        return importlib.metadata.version("onnxruntime" if engine == "onnx" else engine)
+        return importlib.metadata.version(ENGINES[engine].version_of)
     except importlib.metadata.PackageNotFoundError:
         return "?"
 

@@ -46,6 +46,10 @@ def test_the_command_makes_the_same_recipe() -> None:
         "--calibrate-on 'my photos' -o out.safetensors"
     )
     assert recipe.title.endswith("real pictures")
+    other = recipe_of({"name": "mine", "prune": 0.3, "scale": 2.0, "multiple": 32})
+    assert compress_command("m", other, "o") == "edge-liif compress m --prune 0.3 --scale 2 --multiple 32 -o o"
+    beyond = recipe_of({"name": "mine", "weight_bits": 4, "margin": 1.2})
+    assert compress_command("m", beyond, "o") == "edge-liif compress m --config mine.toml -o o"
 
 
 def test_a_sweep_file(tmp_path: Path) -> None:
@@ -68,6 +72,7 @@ def test_a_sweep_file(tmp_path: Path) -> None:
         ("models = [3]", "list of texts"),
         ("scales = ['2']", "list of numbers"),
         ("rounds = 1.5", "whole number"),
+        ("peers = 1", "true or false"),
         ("size = [3]", "width, height"),
         ('recipes = ["w99"]', "recipe 'w99'"),
         ("[[recipe]]\nprune = 0.5", "needs a name"),
@@ -89,6 +94,12 @@ def test_sweep_files_that_are_wrong(tmp_path: Path, text: str, part: str) -> Non
         ({"precisions": ("auto",)}, "auto would hide"),
         ({"engines": ("cuda",)}, "--engine 'cuda'"),
         ({"rounds": -1}, "--rounds -1"),
+        ({"limit": 0}, "--limit 0 is not from 1"),
+        ({"threads": 0}, "--threads 0 is not from 1"),
+        ({"crops": 21}, "--crops 21"),
+        ({"models": ("m", "m")}, "models: m is there twice"),
+        ({"scales": (2.0, 3.0, 2.0)}, "scales: 2.0 is there twice"),
+        ({"data": (Path("d"), Path("d"))}, "data: d is there twice"),
         ({"size": (8, 64)}, "--size 8x64"),
         ({"data": ()}, "--data DIR"),
         ({"downsample": "lanczos"}, "pil or matlab"),

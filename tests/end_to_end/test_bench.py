@@ -55,6 +55,10 @@ def test_a_sweep_from_start_to_page(cli, refused, sweep, monkeypatch):
     assert report["datasets"] == [{"name": "data", "n": 2}] and eight["quality"]["data"]["ms_ssim"] is None
     for point in points.values():
         assert point["speed"]["rounds"] == 2 and point["speed"]["ratio"] > 0 and point["start_seconds"] > 0
+        # the page compares rates; they say the same as the ratios, whatever group a point was timed in
+        faster = point["speed"]["hr_mp_s"] / original["speed"]["hr_mp_s"]
+        assert faster == pytest.approx(point["speed"]["ratio"])
+    assert eight["commands"]["run"].startswith("edge-liif run --scale 2 --model toy-w8a8.safetensors --engine openvino")
     assert "page.html" not in done.stderr and not report["missing"]
     assert len(report["sensitivity"]["toy.safetensors, W8A8"]) > 3
     page = Path("page.html").read_text()
@@ -64,6 +68,11 @@ def test_a_sweep_from_start_to_page(cli, refused, sweep, monkeypatch):
     assert float(rows[2]["psnr_y"]) == eight["mean"]["psnr_y"] == float(rows[2]["psnr_y data"])
 
     assert "exists" in refused(*call, status=2)
+    # a point more: the others keep their numbers, the reference too
+    more = cli(*call, "--overwrite", "--json", *(w for r in ("original", "w8a8", "w8:rtn") for w in ("--recipe", r)))
+    assert more.status == 0, more.stderr
+    found = {p["name"]: p for p in json.loads(more.stdout)["points"]}
+    assert found[original["name"]]["speed"] == original["speed"] and found[eight["name"]] == eight
     # the second time nothing is measured again
     for name in ("measure", "time_in_turns", "crops"):
         monkeypatch.setattr(f"edge_liif.bench.run.{name}", lambda *a, **k: pytest.fail("measured again"))
@@ -96,6 +105,9 @@ def test_a_table_for_people_and_a_point_that_cannot_be(cli, sweep):
         (("toy.safetensors", "--data", "data", "--scale", "two"), "--scale 'two'"),
         (("toy.safetensors", "--data", "data", "--size", "3x"), "--size '3x'"),
         (("toy.safetensors", "--data", "data", "-o", "no/page.html"), "no folder no"),
+        (("toy.safetensors", "--data", "data", "-o", "data", "--overwrite"), "is a folder"),
+        (("toy.safetensors", "--data", "data", "--csv", "report.html"), "page's name"),
+        (("toy.safetensors", "--data", "data", "--work", "toy.safetensors"), "no folder can be made there"),
         (("--config", "none.toml"), "can't be read"),
     ],
 )
