@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluate.datasets import Dataset, Downsample, load_rgb, low_resolution
+from ..evaluate.lpips import Distance
 from ..evaluate.metrics import MS_SSIM_SMALLEST, ms_ssim_y, psnr_y, ssim_y
 from ..evaluate.protocol import Enlarger
 from ..model.zoo import sha256_of
 from .store import key_of
 
-METRICS = ("psnr_y", "ssim", "ms_ssim", "fidelity")
+METRICS = ("psnr_y", "ssim", "ms_ssim", "lpips", "fidelity")
 # Of the reference's outputs, which every other point is compared with, so many bytes are kept.
 REMEMBERED_BYTES = 1 << 30
 
@@ -67,10 +68,15 @@ def remembered(enlarge: Enlarger) -> Enlarger:
 
 
 def measure(
-    enlarge: Enlarger, reference: Enlarger | None, pictures: Pictures, step: Callable[[], None]
+    enlarge: Enlarger,
+    reference: Enlarger | None,
+    pictures: Pictures,
+    step: Callable[[], None],
+    lpips: Distance | None = None,
 ) -> list[dict[str, Any]]:
     """A dictionary for each picture: data set, image, and METRICS; fidelity is PSNR-Y to the reference's own output,
-    None where there is no reference or they are equal; MS-SSIM is None for pictures too small for it."""
+    None where there is no reference or they are equal; MS-SSIM is None for pictures too small for it, LPIPS for those
+    and where there is no function for it."""
     border = math.ceil(pictures.scale)
     found = []
     for dataset, image, hr, lr in pictures.pairs():
@@ -88,6 +94,8 @@ def measure(
                 "psnr_y": min(truth, 99.0),
                 "ssim": ssim_y(result, hr, border),
                 "ms_ssim": ms_ssim_y(result, hr, border) if large else None,
+                # AlexNet's five scales want as much of a picture
+                "lpips": lpips(result, hr, border) if lpips is not None and large else None,
                 "fidelity": near if math.isfinite(near) else None,
             }
         )

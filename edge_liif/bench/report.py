@@ -3,8 +3,9 @@
     title, command, created, commit, environment {name: text}, protocol
     datasets [{name, n}], scales [..], bicubic [{scale, quality, mean}]
     points [{id, name, model, recipe, method, data_free, peer, engine, precision, device, scale, bytes, multiply_adds
-             (per output pixel), quality {data set: {psnr_y, ssim, ms_ssim, fidelity}}, mean {the same}, speed {seconds,
-             low, high, rounds, ratio, ratio_low, ratio_high, lr_mp_s, hr_mp_s}, start_seconds, peak_bytes, commands}]
+             (per output pixel), quality {data set: {psnr_y, ssim, ms_ssim, lpips, fidelity}}, mean {the same},
+             speed {seconds, low, high, rounds, ratio, ratio_low, ratio_high, lr_mp_s, hr_mp_s}, start_seconds,
+             peak_bytes, commands}]
     sensitivity {model: [{layer, share}]}, crops [{name, scale, images {original, bicubic, id: data URI}}]
     missing [{name, reason}], answers [{question, answer}]
 
@@ -161,7 +162,7 @@ def _protocol(sweep: Sweep) -> str:
         f"LR by {resizer} bicubic (fractional scales and x6 up: PIL); every method enlarges the same uint8 LR; results "
         "clamped, not rounded; PSNR-Y in dB of the RGB difference weighted [65.738, 129.057, 25.064]/256, SSIM and "
         "MS-SSIM of BT.601 Y, a border of ceil(scale) pixels left out, means of the pictures' values. Fidelity is "
-        "PSNR-Y to the uncompressed network's own output."
+        "PSNR-Y to the uncompressed network's own output; LPIPS by its authors' package (AlexNet)."
     )
     if sweep.rounds:
         text += (

@@ -16,6 +16,7 @@ from ..engine.select import candidates
 from ..errors import EdgeLiifError, EngineError, OutOfMemory
 from ..evaluate.datasets import find_datasets
 from ..evaluate.environment import environment_facts
+from ..evaluate.lpips import Distance, lpips_version, open_lpips
 from ..evaluate.protocol import Enlarger
 from .crops import crops
 from .enlargers import BICUBIC_PEER, PEER, PEERS, enlarger
@@ -99,9 +100,10 @@ def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> M
         environment_facts() | {"usable cores": str(usable_cpus())} | _ceiling(),
         [{"name": d.name, "n": len(d.paths[: sweep.limit])} for d in datasets],
     )
+    perceptual = _Perceptual(missing)
     for scale in sweep.scales:
         pictures = Pictures(datasets, scale, sweep.downsample, sweep.limit)
-        _quality(sweep, store, pictures, measured, steps)
+        _quality(sweep, store, pictures, measured, steps, perceptual)
         if sweep.rounds:
             _speed(sweep, store, scale, measured, steps)
         if sweep.crops:
@@ -197,8 +199,28 @@ def _ways(
     return found
 
 
-def _quality(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured, steps: _Steps) -> None:
-    where = key_of("quality", pictures.key(), code_version(), measured.environment)
+class _Perceptual:
+    """LPIPS, opened when the first picture is measured; who hasn't installed it hasn't asked for it."""
+
+    def __init__(self, missing: list[dict[str, str]]) -> None:
+        self.version = lpips_version()
+        self._missing = missing
+
+    @functools.cached_property
+    def distance(self) -> Distance | None:
+        if self.version is None:
+            return None
+        try:
+            return open_lpips()
+        except EngineError as error:
+            self._missing.append({"name": "LPIPS", "reason": str(error)})
+            return None
+
+
+def _quality(
+    sweep: Sweep, store: Store, pictures: Pictures, measured: Measured, steps: _Steps, perceptual: _Perceptual
+) -> None:
+    where = key_of("quality", pictures.key(), code_version(), measured.environment, perceptual.version)
     # found now: a point that fails is taken out of the list
     references_of = {p.model: reference_of(measured.points, p.model) for p in measured.points}
     references: dict[str, Enlarger] = {}
@@ -221,7 +243,7 @@ def _quality(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured,
         if scores is None:
             try:
                 step = functools.partial(steps, f"{point.name} x{pictures.scale:g}")
-                scores = measure(point.open(sweep.threads), reference(point), pictures, step)
+                scores = measure(point.open(sweep.threads), reference(point), pictures, step, perceptual.distance)
             except (EngineError, OutOfMemory) as error:
                 measured.missing.append({"name": point.name, "reason": str(error)})
                 measured.points.remove(point)

@@ -20,6 +20,7 @@ COLUMNS = (
     "psnr_y",
     "ssim",
     "ms_ssim",
+    "lpips",
     "fidelity",
     "seconds",
     "low",
@@ -52,6 +53,9 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     """A table for each scale, in the order of the sweep, bicubic first; then what is missing, protocol and command."""
     sets = report["datasets"]
     head = ["network", "MB", "k multiply-adds / px", *(f"{d['name']} ({d['n']})" for d in sets), "fidelity"]
+    perceptual = any(point["mean"].get("lpips") is not None for point in report["points"])
+    if perceptual:
+        head.append("LPIPS")
     timed = any(point["speed"] for point in report["points"])
     if timed:
         head += ["seconds (spread)", "faster than the first (spread)", "start s", "peak MiB"]
@@ -64,6 +68,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
             cells = [name, _number(point["bytes"], 1e6, 2), _number(point["multiply_adds"], 1e3, 0)]
             cells += [_number(point["quality"].get(d["name"], {}).get("psnr_y"), 1, 2) for d in sets]
             cells.append(_number(point["mean"].get("fidelity"), 1, 1))
+            if perceptual:
+                cells.append(_number(point["mean"].get("lpips"), 1, 3))
             if timed:
                 cells += _speed(point)
             lines.append(_line(cells))
