@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compress.config import CompressConfig
+from .answers import answers
 from .quality import means
 from .recipe import ORIGINAL, BenchRecipe
 from .run import Measured, Point
@@ -29,7 +30,7 @@ from .sweep import Sweep
 
 def make_report(sweep: Sweep, measured: Measured, command: str) -> dict[str, Any]:
     """The dictionary above."""
-    return {
+    report: dict[str, Any] = {
         "title": "edge-liif bench: " + ", ".join(sweep.models),
         "command": command,
         "created": datetime.date.today().isoformat(),
@@ -43,8 +44,8 @@ def make_report(sweep: Sweep, measured: Measured, command: str) -> dict[str, Any
         "sensitivity": _sensitivity(measured),
         "crops": measured.crops,
         "missing": measured.missing,
-        "answers": [],
     }
+    return report | {"answers": answers(report)}
 
 
 def _quality(measured: Measured, key: str | None, scale: float) -> dict[str, Any]:
