@@ -1,4 +1,4 @@
-"""Questions that a table answers only slowly: are we ahead of others with real pictures, and what must not be shipped."""
+"""Questions that a table answers only slowly: are we ahead of real pictures, and what must not be shipped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def answers(report: Mapping[str, Any]) -> list[dict[str, str]]:
             found.append({"question": question, "answer": ahead})
         bad = [p for p in own if _loss(p, base) > COLLAPSED_DB]
         if bad:
-            worst = ", ".join(f"{p['name']} ({_loss(p, base):.1f} dB)" for p in sorted(bad, key=lambda p: -_loss(p, base)))
+            bad.sort(key=lambda p: -_loss(p, base))
+            worst = ", ".join(f"{p['name']} ({_loss(p, base):.1f} dB)" for p in bad)
             question = f"What must not be made of {where}?"
             found.append({"question": question, "answer": f"What loses more than {COLLAPSED_DB:g} dB: {worst}."})
     return found
