@@ -5,10 +5,12 @@ The report is one dictionary, which the page, the tables and `--json` all show; 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ..engine.base import usable_cpus
@@ -28,6 +30,7 @@ from .sweep import Sweep
 from .turns import Runner, time_in_turns
 
 Progress = Callable[[int, int, str], None]
+GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> M
         {},
         [],
         missing,
-        environment_facts() | {"usable cores": str(usable_cpus())} | _ceiling(),
+        environment_facts() | {"usable cores": str(usable_cpus())} | _settings_of_the_machine(),
         [{"name": d.name, "n": len(d.paths[: sweep.limit])} for d in datasets],
     )
     perceptual = _Perceptual(missing)
@@ -111,10 +114,15 @@ def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> M
     return measured
 
 
-def _ceiling() -> dict[str, str]:
-    """oneDNN's ceiling of instruction sets, if there is one."""
-    ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA")
-    return {"ONEDNN_MAX_CPU_ISA": ceiling} if ceiling else {}
+def _settings_of_the_machine() -> dict[str, str]:
+    """What changes speeds without changing the machine, where it can be seen: the first core's frequency governor, and
+    oneDNN's ceiling of instruction sets."""
+    found = {}
+    with contextlib.suppress(OSError):
+        found["governor"] = GOVERNOR.read_text().strip()
+    if ceiling := os.environ.get("ONEDNN_MAX_CPU_ISA"):
+        found["ONEDNN_MAX_CPU_ISA"] = ceiling
+    return found
 
 
 def reference_of(points: list[Point], model: str) -> Point:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-_ENGINES = ("openvino", "torch", "onnx")
 _PACKAGES = (
     *("edge-liif", "openvino", "torch", "torchao", "onnx", "onnxruntime"),
     *("numpy", "pyvips", "opencv-python-headless", "safetensors"),
 )
-_FLAGS = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16")
 
 
 def doctor(
@@ -27,8 +24,9 @@ def doctor(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Versions, CPU features, and a self-check of every engine and precision on one tile."""
+    from ..engine.registry import ENGINES
     from ..engine.select import TIMED_SCALE, TIMED_SIDE, candidates_for, check
-    from ..evaluate.environment import cpu_model
+    from ..evaluate.environment import cpu_features, cpu_model
     from ..model.checkpoint import load_network
     from ..model.zoo import cache_home, default_model, models_home, resolve
 
@@ -38,9 +36,9 @@ def doctor(
         from .doctor_layers import print_layers
 
         return print_layers(network, precision, threads, json_output)
-    options = [option for engine in _ENGINES for option in candidates_for(network, engine)]
+    options = [option for engine in ENGINES for option in candidates_for(network, engine)]
     checks = [check(network, *option, threads, cache=False) for option in options]
-    features = [flag for flag in _FLAGS if flag in _cpu_flags()]
+    features = cpu_features()
     packages = {name: _version(name) for name in _PACKAGES}
     facts = {
         "cpu": cpu_model(),
@@ -73,11 +71,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split()}

@@ -13,7 +13,7 @@ import pytest
 
 from edge_liif.errors import UsageError
 from edge_liif.evaluate import BICUBIC, ImageScore, Row, environment_facts, protocol_line, to_json, to_markdown
-from edge_liif.evaluate.environment import cpu_model
+from edge_liif.evaluate.environment import cpu_features, cpu_model
 
 COMMAND = "edge-liif eval --scale 2 --scale 8 data/Set5"
 
@@ -123,4 +123,8 @@ def test_cpu_model_on_other_kernels(tmp_path: Path) -> None:
     assert cpu_model(arm) == "Raspberry Pi 5 Model B Rev 1.0"
     arm.write_text("processor\t: 0\nmodel\t\t: 68\nmodel name\t: AMD Ryzen 7\n")
     assert cpu_model(arm) == "AMD Ryzen 7"
+    arm.write_text("flags\t\t: fpu avx avx2 avx512_vnni\nflags : avx2\n")
+    assert cpu_features(arm) == ["avx2", "avx512_vnni"]
+    arm.write_text("Features\t: fp asimd i8mm\n")
+    assert cpu_features(arm) == ["asimd", "i8mm"] and cpu_features(tmp_path / "none") == []
     assert cpu_model(tmp_path / "missing")
