@@ -30,7 +30,6 @@ AUTO_MODEL = "auto"
 """As a model's name on the command line: chosen by the picture. No model can be called so."""
 
 CHOICES = {
-    "engine": ("auto", *ENGINES),
     "device": ("auto", "cpu", "cuda", "gpu", "mps", "tensorrt"),
     "precision": ("auto", "fp32", "bf16", "fp16", "int8"),
 }
@@ -39,7 +38,7 @@ CHOICES = {
 def check_choice(**options: str) -> None:
     """Raise UsageError for a value that its option does not have."""
     for name, value in options.items():
-        check_among(name, value, CHOICES[name])
+        check_among(name, value, ("auto", *ENGINES) if name == "engine" else CHOICES[name])
 
 
 def check_among(name: str, value: str, choices: Sequence[str]) -> None:

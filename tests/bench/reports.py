@@ -122,6 +122,7 @@ def _point(model, recipe, method, engine, precision, size, work, loss, rate, fid
         "mean": values and quality((14 * values[0] + 6 * values[1]) / 20),
         "speed": seconds
         and {"seconds": seconds, "low": seconds * 0.97, "high": seconds * 1.06, "rounds": 5}
+        | {"ratio": rate / 0.083, "ratio_low": rate / 0.083 * 0.95, "ratio_high": rate / 0.083 * 1.04}
         | {"lr_mp_s": rate / scale**2, "hr_mp_s": rate},
         "start_seconds": None if peer else 0.9,
         "peak_bytes": None if peer else 610_000_000,

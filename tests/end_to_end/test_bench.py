@@ -95,6 +95,31 @@ def test_a_table_for_people_and_a_point_that_cannot_be(cli, sweep):
     assert Path("report.html").is_file()
 
 
+def test_an_engine_is_one_entry(cli, sweep, monkeypatch):
+    """As CONTRIBUTING says: an entry in the registry, and the lab has it."""
+    from edge_liif.engine.openvino import OpenVINOEngine
+    from edge_liif.engine.registry import ENGINES, EngineEntry
+
+    class Twin(OpenVINOEngine):
+        name = "twin"
+
+    def opened(network, precision, device, threads):
+        return Twin(network, precision, device, threads)
+
+    entry = EngineEntry(("numpy",), "numpy", "numpy", opened, lambda integer: [("cpu", "int8" if integer else "fp32")])
+    monkeypatch.setitem(ENGINES, "twin", entry)
+    done = cli(
+        *("bench", "--config", "sweep.toml", "--rounds", "0", "--crops", "0", "--engine", "openvino,twin"),
+        *("--recipe", "original", "--recipe", "w8a8", "--work", "work", "--json", "--quiet"),
+    )
+    assert done.status == 0, done.stderr
+    points = {p["name"]: p for p in json.loads(done.stdout)["points"] if p["engine"] is not None}
+    for precision, recipe in (("fp32", "original"), ("int8", "W8A8")):
+        ours = points[f"toy.safetensors, {recipe}, openvino {precision}"]
+        assert points[f"toy.safetensors, {recipe}, twin {precision}"]["mean"]["psnr_y"] == ours["mean"]["psnr_y"]
+    assert cli("run", "data/a.png", "--scale", "2", "--engine", "twin", "--model", "toy.safetensors").status == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

@@ -9,6 +9,9 @@ function columnsOf(dataset) {
     text("Setting", (p) => p.name ?? null), number("Scale", (p) => num(p.scale), timesName),
     number("File, MB", (p) => num(p.bytes), (v) => fixed(v / 1e6, 2)),
     quality("PSNR-Y, dB", "psnr_y", 2), speed("HR MP/s", "hr_mp_s", three),
+    speed("Times the first's speed", "ratio", (v) => fixed(v, 2)),
+    ...[["at least", "ratio_low", (v) => fixed(v, 2)], ["at most", "ratio_high", (v) => fixed(v, 2)]].map((about) =>
+      ({ ...speed(...about), screen: true })),
     number("Multiply-adds per output pixel, k", (p) => num(p.multiply_adds), (v) => three(v / 1e3)),
     quality("SSIM", "ssim", 4), quality("MS-SSIM", "ms_ssim", 4), quality("LPIPS", "lpips", 4),
     quality("PSNR to the uncompressed, dB", "fidelity", 1),
