@@ -6,8 +6,9 @@
 Every step is a process of its own (its peak memory is counted) that loads the network, warms up, waits, and enlarges
 the picture each time it is its turn: the steps take turns, so that a machine that drifts favours none. The literal
 forward pass takes minutes and has one turn. Seconds are from array to array. PSNR is that of the picture to the fp32
-output of the same network unpruned. The model random-B is configuration B with random weights, for speed alone; such
-networks are compressed by `rtn`, the others by `lockstep`.
+output of the same network unpruned, by OpenVINO if that is among the programs. A step whose precision this processor
+does not have (bf16 without AVX512 or AMX, or under ONEDNN_MAX_CPU_ISA) has a row that says so. The model random-B is
+configuration B with random weights, for speed alone; such networks are compressed by `rtn`, the others by `lockstep`.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_liif.errors import EngineError
 from edge_liif.evaluate import environment_facts, load_rgb
 from edge_liif.memory import peak_resident_bytes
 from edge_liif.model.checkpoint import Network, load_network, random_network, save_network
@@ -49,6 +52,16 @@ class Step:
     program: str
     precision: str
     file: str = "original"
+
+
+@dataclass
+class Result:
+    """What a step gave: the picture in `output`, seconds of each turn, peak bytes; or why it is missing here."""
+
+    output: Path
+    seconds: list[float] = field(default_factory=list)
+    peak: int = 0
+    missing: str | None = None
 
 
 STEPS = [
@@ -86,15 +99,40 @@ def program(step: Step, network: Network, scale: float) -> Callable[[NDArray], N
 
     engine = step.program.removesuffix("-nchw")
     upscaler = Upscaler(network, Settings(engine=engine, precision=step.precision, device="cpu"))
+    chosen = upscaler.choice(False)
     if step.program.endswith("-nchw"):
-        layers = upscaler.choice(False).engine._layers  # type: ignore[attr-defined]
-        layers.tensors = {name: tensor.contiguous() for name, tensor in layers.tensors.items()}
+        channels_first(chosen.engine)
     return lambda lr: upscaler.enlarge_float(lr, size(lr))
 
 
+def channels_first(engine: Any) -> None:
+    """Have a torch engine keep every map of its encoder as (channels, rows, columns), torch's usual order.
+
+    Weights and picture both: a convolution goes over to channels last as soon as either of them has it.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    layers = engine._layers
+    layers.tensors = {name: tensor.contiguous() for name, tensor in layers.tensors.items()}
+    weight = engine._hidden_weight.contiguous()
+
+    def encode(lr: NDArray[np.float32]) -> torch.Tensor:
+        with torch.inference_mode():
+            features = engine._features(torch.from_numpy(np.ascontiguousarray(lr)) * 2 - 1)
+            assert features.is_contiguous(), "this row would be that of channels last"
+            return F.conv2d(features, weight, padding=1)[0].permute(1, 2, 0).contiguous()
+
+    engine.encode = encode
+
+
 def work(step: Step, path: Path, picture: NDArray[np.uint8], scale: float, output: Path) -> None:
-    """The child process: a line of JSON for each line read."""
-    enlarge = program(step, load_network(path), scale)
+    """The child process: "ready" and a line of JSON for each line read, or why it can't be."""
+    try:
+        enlarge = program(step, load_network(path), scale)
+    except EngineError as error:
+        print(error, flush=True)
+        return
     enlarge(picture[:WARM_UP, :WARM_UP])
     if step.program == "openvino":
         enlarge(picture)  # compiled for the picture's tiles
@@ -107,8 +145,8 @@ def work(step: Step, path: Path, picture: NDArray[np.uint8], scale: float, outpu
         print(json.dumps({"seconds": seconds, "peak": peak_resident_bytes()}), flush=True)
 
 
-def files(model: str, prune: float, scale: float, folder: Path) -> dict[str, Path]:
-    """The network and its compressed forms, by the names that steps use."""
+def files(model: str, wanted: set[str], prune: float, scale: float, folder: Path) -> dict[str, Path]:
+    """The network and those of its compressed forms that are wanted, by the names that steps use."""
     from edge_liif.compress.config import CompressConfig
     from edge_liif.compress.pipeline import compress
 
@@ -121,6 +159,8 @@ def files(model: str, prune: float, scale: float, folder: Path) -> dict[str, Pat
         network, method, path = load_network(resolved.path), "lockstep", resolved.path
     found = {"original": path}
     for name, share in (("quantized", 0.0), ("pruned", prune)):
+        if name not in wanted:
+            continue
         small, report = compress(network, CompressConfig(method, share, 8, 8, scale))
         found[name] = folder / f"{model}-{name}.safetensors"
         save_network(with_known_answer(small), found[name])
@@ -137,66 +177,76 @@ def multiply_adds_per_output(path: Path, scale: float) -> float:
 
 
 def compare(model: str, arguments: argparse.Namespace, picture: NDArray[np.uint8], folder: Path) -> None:
-    paths = files(model, arguments.prune, arguments.scale, folder)
+    steps = [s for s in STEPS if s.program in arguments.programs]
+    paths = files(model, {s.file for s in steps}, arguments.prune, arguments.scale, folder)
     source = folder / "picture.npy"
     np.save(source, picture)
-    steps = [s for s in STEPS if s.program in arguments.programs]
-    times: dict[str, list[float]] = {s.name: [] for s in steps}
-    peaks: dict[str, int] = {}
-    outputs = {s.name: folder / f"{i}.npy" for i, s in enumerate(steps)}
+    results = {s: Result(folder / f"{i}.npy") for i, s in enumerate(steps)}
     # the literal one alone, first: it takes gigabytes
     for group in ([s for s in steps if s.program == "literal"], [s for s in steps if s.program != "literal"]):
-        children = {s.name: start(s, paths[s.file], source, arguments, outputs[s.name]) for s in group}
+        children = {}
+        for step in group:
+            child = start(step, paths[step.file], source, arguments, results[step])
+            if child is not None:
+                children[step] = child
         for _ in range(1 if group and group[0].program == "literal" else arguments.rounds):
-            for step in group:
-                child = children[step.name]
+            for step, child in children.items():
                 assert child.stdin is not None and child.stdout is not None
                 child.stdin.write("go\n")
                 child.stdin.flush()
                 answer = json.loads(child.stdout.readline())
-                times[step.name].append(answer["seconds"])
-                peaks[step.name] = answer["peak"]
+                results[step].seconds.append(answer["seconds"])
+                results[step].peak = answer["peak"]
         for child in children.values():
             child.communicate()
-    report(model, steps, times, peaks, outputs, paths, arguments)
+    report(model, results, paths, arguments)
 
 
-def start(step: Step, path: Path, source: Path, arguments: argparse.Namespace, output: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, __file__, "--child", step.name, str(path), str(source), str(output)]
+def start(
+    step: Step, path: Path, source: Path, arguments: argparse.Namespace, result: Result
+) -> subprocess.Popen[str] | None:
+    """A step's process, ready; None if the step can't be done here, which `result` then says."""
+    words = [sys.executable, __file__, "--child", step.name, str(path), str(source), str(result.output)]
     words += ["--scale", str(arguments.scale)]
     child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     # one after the other: they warm up alone
-    if child.stdout.readline().strip() != "ready":
+    said = child.stdout.readline().strip()
+    if said == "ready":
+        return child
+    child.communicate()
+    if not said or child.returncode:
         raise SystemExit(f"{step.name} failed")
-    return child
+    result.missing = said
+    return None
 
 
-def report(
-    model: str,
-    steps: list[Step],
-    times: dict[str, list[float]],
-    peaks: dict[str, int],
-    outputs: dict[str, Path],
-    paths: dict[str, Path],
-    arguments: argparse.Namespace,
-) -> None:
-    exact = np.load(outputs["OpenVINO fp32"]).astype(np.float64)
-    base = statistics.median(times[steps[0].name])
+def report(model: str, results: dict[Step, Result], paths: dict[str, Path], arguments: argparse.Namespace) -> None:
+    done = [step for step, result in results.items() if result.missing is None]
+    floats = [step for step in done if step.precision == "fp32"]
+    reference = next((s for s in floats if s.program == "openvino"), floats[0] if floats else None)
+    exact = None if reference is None else np.load(results[reference].output).astype(np.float64)
     print(f"\n### {model}\n")
     print("| step | k multiply-adds / output px | seconds (spread) | faster than the first | PSNR to fp32 | peak MiB |")
     print("|---|---:|---:|---:|---:|---:|")
-    for step in steps:
-        middle = statistics.median(times[step.name])
-        spread = f"{middle:.2f} ({min(times[step.name]):.2f}..{max(times[step.name]):.2f})"
-        error = np.square(np.load(outputs[step.name]) - exact).mean()
-        psnr = "–" if error == 0 or model in RANDOM else f"{-10 * np.log10(error):.1f}"
-        adds = multiply_adds_per_output(paths[step.file], arguments.scale) / 1e3
-        adds_text = (
-            f"{adds:.0f}" if step.program != "literal" else f"{literal_adds(paths['original'], arguments) / 1e3:.0f}"
-        )
+    for step, result in results.items():
+        if result.missing is not None:
+            print(f"| {step.name} | | not available here | | | |")
+            print(f"{step.name}: {result.missing}", file=sys.stderr)
+            continue
+        middle = statistics.median(result.seconds)
+        base = statistics.median(results[done[0]].seconds)
+        spread = f"{middle:.2f} ({min(result.seconds):.2f}..{max(result.seconds):.2f})"
+        psnr = "–"
+        if exact is not None and step != reference and model not in RANDOM:
+            error = np.square(np.load(result.output) - exact).mean()
+            psnr = f"{-10 * np.log10(error):.1f}" if error else "same"
+        if step.program == "literal":
+            adds = literal_adds(paths["original"], arguments)
+        else:
+            adds = multiply_adds_per_output(paths[step.file], arguments.scale)
         print(
-            f"| {step.name} | {adds_text} | {spread} | {base / middle:.1f}x | {psnr} | {peaks[step.name] >> 20} |",
+            f"| {step.name} | {adds / 1e3:.0f} | {spread} | {base / middle:.1f}x | {psnr} | {result.peak >> 20} |",
             flush=True,
         )
 
@@ -222,7 +272,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prune", type=float, default=0.25)
-    parser.add_argument("--programs", nargs="+", default=["literal", "torch-nchw", "torch", "openvino"])
+    programs = ["literal", "torch-nchw", "torch", "openvino"]
+    parser.add_argument("--programs", nargs="+", choices=programs, default=programs)
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:

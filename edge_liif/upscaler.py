@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,9 +97,14 @@ class Upscaler:
         return self.network.spec.exact_halo
 
     def plan(self, job: Job) -> Plan:
-        """Tiles for a job within the memory cap. Raises MemoryCapError."""
+        """Tiles for a job within the memory cap, and room for them: what the engine keeps of other jobs may have to go.
+
+        Raises MemoryCapError."""
         engine = self.choice(job.sample_bytes == 2).engine
-        return make_plan(job, engine.memory, self.halo, self.settings.memory)
+        plan = make_plan(job, engine.memory, self.halo, self.settings.memory)
+        # What the engine keeps of earlier pictures goes now as far as it must: opening this one comes before its tiles.
+        kept = engine.keep(plan.shape if plan.waits_beside_opening else None, plan.room_bytes)
+        return replace(plan, parts={**plan.parts, "kept": kept}) if kept else plan
 
     def rows(
         self, pixels: Pixels, plan: Plan, progress: Progress | None = None, log: RunLog | None = None

@@ -60,6 +60,14 @@ class MemoryFacts:
     evaluation: int
     column: int = 0
 
+    def tile(self, shape: TileShape) -> int:
+        """Bytes of a window."""
+        return self.lr_pixel * shape.height * shape.width
+
+    def block(self, shape: TileShape) -> int:
+        """Bytes of a block of evaluations."""
+        return self.evaluation * shape.rows * shape.columns + self.column * shape.columns
+
 
 def usable_cpus() -> int:
     """Processors that this process may run on."""
@@ -116,6 +124,14 @@ class Engine(ABC):
 
         Cell indices in `geometry` are relative to the window. Raises OutOfMemory, EngineError.
         """
+
+    def keep(self, shape: TileShape | None, room: int | None) -> int:
+        """Let go of what was made for other shapes than this one, until it holds at most `room` bytes (None: the engine
+        has a bound of its own), and hold no more of it until the next call. Engines keep nothing before the first.
+
+        Returns what is still held, in bytes: `memory` does not count it.
+        """
+        return 0
 
     def release(self) -> None:  # noqa: B027 (an engine that holds nothing has nothing to do)
         """Let go of what `prepare` made; `prepare` comes first again."""

@@ -51,15 +51,21 @@ class ONNXEngine(Engine):
             raise EngineError(f"ONNX Runtime has no device {device!r} here (it has: {', '.join(devices())})")
         self.precision, self.device = precision, device
         self._network = network
-        graphs = IntegerGraphs(network) if precision == "int8" else FloatGraphs(network)
         self._memory_place = "cpu" if device == "cpu" else "cuda"
-        options = session_options(threads)
-        with _engine_errors:
-            self._encoder = self._session(graphs.encoder().SerializeToString(), options)
-            self._decoder = self._session(graphs.decoder().SerializeToString(), options)
+        self._options = session_options(threads)
+        self._encoder: Any = None
+        self._decoder: Any = None
+        self._open()
 
     def prepare(self, shape: TileShape) -> None:
-        """The graphs take any shape; nothing is left of the one before."""
+        """The graphs take any shape; they are made again only after `release`."""
+        if self._decoder is None:
+            self._open()
+
+    def release(self) -> None:
+        """Close both sessions. On the CPU what they held stays in the pool that all sessions of the process share, for
+        the next ones."""
+        self._encoder, self._decoder = None, None
 
     def encode(self, lr: NDArray[np.float32]) -> ort.OrtValue:
         with _engine_errors:
@@ -88,6 +94,13 @@ class ONNXEngine(Engine):
         weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
         values = 2 * hidden[0] + 3 * spec.widest_input + 5 * spec.encoder.features
         return MemoryFacts(BASE_BYTES + 5 * weights, 4 * values, 20 * max(hidden), 4 * hidden[0] + 64)
+
+    def _open(self) -> None:
+        graphs = IntegerGraphs(self._network) if self.precision == "int8" else FloatGraphs(self._network)
+        with _engine_errors:
+            self._encoder = self._session(graphs.encoder().SerializeToString(), self._options)
+            # last: where this fails, `prepare` makes both again
+            self._decoder = self._session(graphs.decoder().SerializeToString(), self._options)
 
     def _session(self, model: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
         wanted = PROVIDERS[self.device]

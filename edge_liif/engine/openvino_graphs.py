@@ -33,7 +33,7 @@ class FloatGraphs:
         hidden = self.hidden_map(op.subtract(op.multiply(lr, _number(2)), _number(1)))
         hidden = op.transpose(hidden, op.constant(np.array([0, 2, 3, 1])))
         hidden = op.reshape(hidden, op.constant(np.array([height * width, spec.decoder.hidden[0]])), False)
-        return ov.Model([op.result(_converted(hidden, self.storage))], [lr], f"{spec.name}-encoder")
+        return _model(_converted(hidden, self.storage), [lr], f"{spec.name}-encoder")
 
     def decoder(self, shape: TileShape) -> ov.Model:
         """Rows of the hidden map, cell numbers and offset terms of a block to colours (evaluations, 3) in 0..1.
@@ -69,7 +69,7 @@ class FloatGraphs:
             if name != names[-1]:
                 x = op.relu(x)
         parameters = [hidden, numbers, along_rows, along_columns]
-        return ov.Model([op.result(x)], parameters, f"{self.network.spec.name}-decoder")
+        return _model(x, parameters, f"{self.network.spec.name}-decoder")
 
     def hidden_map(self, lr: Any) -> Any:
         """(1, 3, H, W) in -1..1 to (1, H1, H, W)."""
@@ -116,6 +116,19 @@ def convolution(x: Any, weight: Any, bias: NDArray[np.float32] | None) -> Any:
     pad = [weight.get_output_shape(0)[-1] // 2] * 2
     y = op.convolution(x, weight, [1, 1], pad, pad, [1, 1])
     return y if bias is None else op.add(y, op.constant(bias.reshape(1, -1, 1, 1)))
+
+
+def _model(result: Any, parameters: list[Any], name: str) -> ov.Model:
+    """A graph whose nodes are named by their place in it.
+
+    OpenVINO numbers nodes in the order in which the process makes them, and looks for a compiled graph in its cache by
+    their names too: with its numbers only the first graphs of a process that are those of an earlier one are found.
+    """
+    model = ov.Model([op.result(result)], parameters, name)
+    for place, node in enumerate(model.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{place}")
+    model.output(0).get_tensor().set_names({"result"})
+    return model
 
 
 def _converted(x: Any, kind: ov.Type) -> Any:

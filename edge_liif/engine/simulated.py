@@ -72,10 +72,12 @@ class SimulatedEngine(TorchEngine):
     """The torch engine in precision "int8", for networks compressed with activation bits. Slower than fp32."""
 
     def __init__(self, network: Network, threads: int | None = None) -> None:
+        self._activations = activations_of(network)
         super().__init__(network, "fp32", "cpu", threads)
         self.precision = "int8"
-        self._activations = activations_of(network)
-        self._layers: SimulatedLayers = SimulatedLayers(network, self._activations)
+
+    def _make_layers(self) -> SimulatedLayers:
+        return SimulatedLayers(self._network, self._activations)
 
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
         # kernels keep the map of a tile in half precision

@@ -78,20 +78,43 @@ class TorchEngine(Engine):
             raise EngineError("torch sees no CUDA device here; use --device cpu")
         if device == "mps" and not torch.backends.mps.is_available():
             raise EngineError("torch sees no Apple GPU here; use --device cpu")
+        self._network = network
         self._first = first_layer(network.tensors)
-        with _engine_errors:
-            self._layers = TorchLayers(network, self._dtype, self._torch_device)
-            self._hidden_weight = self._tensor(self._first.convolution).contiguous(memory_format=torch.channels_last)
-            self._mlp = [
-                (self._tensor(network.tensors[f"{name}.weight"]), self._tensor(network.tensors[f"{name}.bias"]))
-                for name in layer_names(network.spec.decoder)[1:]
-            ]
         self._weights_bytes = sum(t.nbytes for t in network.tensors.values())
+        self._layers: Any = None
+        self._hidden_weight: Any = None
+        self._mlp: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._place_weights()
 
     def prepare(self, shape: TileShape) -> None:
-        """Eager torch takes any shape; only the peak counter starts anew."""
+        """Eager torch takes any shape: the weights are placed again after `release`, and the peak counter starts
+        anew."""
+        if not self._mlp:
+            self._place_weights()
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
+
+    def release(self) -> None:
+        """Let go of the weights on the device, and of memory that torch holds there for nobody; the network keeps its
+        own."""
+        self._layers, self._hidden_weight, self._mlp = None, None, []
+        _release()
+
+    def _place_weights(self) -> None:
+        with _engine_errors:
+            self._layers = self._make_layers()
+            self._hidden_weight = self._tensor(self._first.convolution).contiguous(memory_format=torch.channels_last)
+            # last: where something fails, `prepare` places all of them again
+            self._mlp = [
+                (
+                    self._tensor(self._network.tensors[f"{name}.weight"]),
+                    self._tensor(self._network.tensors[f"{name}.bias"]),
+                )
+                for name in layer_names(self._spec.decoder)[1:]
+            ]
+
+    def _make_layers(self) -> TorchLayers:
+        return TorchLayers(self._network, self._dtype, self._torch_device)
 
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
         with torch.inference_mode(), _engine_errors:

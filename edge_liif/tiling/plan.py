@@ -75,6 +75,16 @@ class Plan:
         return self.parts["tile"] + self.parts["block"] + self.parts["band"]
 
     @property
+    def room_bytes(self) -> int | None:
+        """What the cap leaves beside the peak, None without a cap."""
+        return None if self.memory_cap is None else max(0, self.memory_cap - self.peak_bytes)
+
+    @property
+    def waits_beside_opening(self) -> bool:
+        """Whether what the engine has for a tile of this shape may be there already while the picture is opened."""
+        return self.job.opening_bytes <= self.parts["band"] + self.parts["writer"]
+
+    @property
     def window_pixels(self) -> int:
         """LR pixels that the encoder computes in all, halos included."""
         return self.tiles * self.rows.window * self.columns.window
@@ -170,8 +180,8 @@ def plan_for_core(
 def engine_parts(shape: TileShape, facts: MemoryFacts) -> dict[str, int]:
     """What an engine's window and its block of evaluations take, in bytes."""
     return {
-        "tile": facts.lr_pixel * shape.height * shape.width,
-        "block": facts.evaluation * shape.rows * shape.columns + facts.column * shape.columns,
+        "tile": facts.tile(shape),
+        "block": facts.block(shape),
     }
 
 

@@ -155,6 +155,8 @@ class _Walker:
         return None
 
     def _halve(self, reason: str) -> None:
+        # what it has for larger tiles, and keeps of other pictures, goes first
+        self.engine.keep(None, 0)
         half = _halved(self.core)
         self.plan = shrunk(self.plan, half)
         self.core = half

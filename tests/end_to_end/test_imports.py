@@ -48,6 +48,7 @@ def test_run_with_openvino_is_torch_free(picture, command):
     modules = loaded(f"from edge_liif.cli import main; main(['{command}', 'a.png', '--scale', '2'])")
     assert {"openvino", "pyvips"} <= modules
     assert not {"torch", "PIL", "skimage", "matplotlib", "onnx", "onnxruntime"} & modules
+    assert not {"openvino_telemetry", "urllib.request"} & modules, "OpenVINO's converters came along"
     assert Path("a_x2.png").exists() is (command == "run")
 
 

@@ -45,3 +45,19 @@ def test_the_cap_holds(tmp_path: Path, precision: str, mib: int) -> None:
     for number, state in enumerate(("cold", "warm")):
         peak = peak_of([*words, "-o", str(tmp_path / f"out{number}.png"), "--quiet"], tmp_path / "home")
         assert 100 * 2**20 < peak <= mib * 2**20, f"{state}: {peak / 2**20:.0f} MiB"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_the_cap_holds_for_a_batch_that_keeps_graphs(tmp_path: Path) -> None:
+    """Small pictures of several sizes, whose graphs are kept, then one that needs nearly all of the cap."""
+    import cv2
+
+    generator, folder = np.random.default_rng(0), tmp_path / "in"
+    folder.mkdir()
+    for number, size in enumerate([(30, 30), (24, 32), (32, 24), (40, 24), (20, 20), (30, 30), (160, 200), (30, 30)]):
+        cv2.imwrite(str(folder / f"{number}.png"), generator.integers(0, 256, (*size, 3), np.uint8))
+    words = ["run", str(folder), "--scale", "2", "--engine", "openvino", "--quiet"]
+    free = peak_of([*words, "-o", str(tmp_path / "free")], tmp_path / "home")
+    cap = 280
+    peak = peak_of([*words, "-o", str(tmp_path / "capped"), "--memory", f"{cap}MiB"], tmp_path / "home")
+    assert peak <= cap * 2**20 < free, f"{peak / 2**20:.0f} MiB under the cap, {free / 2**20:.0f} MiB without"
