@@ -43,20 +43,29 @@ class ONNXEngine(Engine):
     name = "onnx"
 
     def __init__(
-        self, network: Network, precision: str = "fp32", device: str = "cpu", threads: int | None = None
+        self,
+        network: Network,
+        precision: str = "fp32",
+        device: str = "cpu",
+        threads: int | None = None,
+        models: tuple[bytes, bytes] | None = None,
     ) -> None:
+        """models: encoder and decoder to execute instead of the network's own, from the same inputs to the same
+        outputs, and with all of ONNX Runtime's optimizers."""
         if precision not in PRECISIONS:
             raise EngineError(f"the onnx engine has no precision {precision}; it has {', '.join(PRECISIONS)}")
         if device not in devices():
             raise EngineError(f"ONNX Runtime has no device {device!r} here (it has: {', '.join(devices())})")
         self.precision, self.device = precision, device
         self._network = network
-        graphs = IntegerGraphs(network) if precision == "int8" else FloatGraphs(network)
+        self._disabled = INEXACT if models is None else []
+        if models is None:
+            graphs = IntegerGraphs(network) if precision == "int8" else FloatGraphs(network)
+            models = (graphs.encoder().SerializeToString(), graphs.decoder().SerializeToString())
         self._memory_place = "cpu" if device == "cpu" else "cuda"
         options = session_options(threads)
         with _engine_errors:
-            self._encoder = self._session(graphs.encoder().SerializeToString(), options)
-            self._decoder = self._session(graphs.decoder().SerializeToString(), options)
+            self._encoder, self._decoder = (self._session(model, options) for model in models)
 
     def prepare(self, shape: TileShape) -> None:
         """The graphs take any shape; nothing is left of the one before."""
@@ -91,7 +100,7 @@ class ONNXEngine(Engine):
 
     def _session(self, model: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
         wanted = PROVIDERS[self.device]
-        session = ort.InferenceSession(model, options, providers=list(wanted), disabled_optimizers=INEXACT)
+        session = ort.InferenceSession(model, options, providers=list(wanted), disabled_optimizers=self._disabled)
         # it says nothing, and takes the CPU, where a device's own libraries are missing
         if session.get_providers()[0] != wanted[0]:
             raise EngineError(f"ONNX Runtime can't start its {wanted[0]} here; use --device cpu")
