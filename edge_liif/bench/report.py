@@ -62,7 +62,7 @@ def _point(sweep: Sweep, measured: Measured, point: Point, scale: float) -> dict
         "model": point.model,
         "recipe": None if point.file is None else recipe.title,
         "method": None if recipe.config is None else recipe.config.method,
-        "data_free": recipe.calibrate_on is None,
+        "data_free": _data_free(point),
         "peer": point.peer is not None,
         "note": None if point.peer is None else point.peer.note,
         "engine": point.engine or None,
@@ -84,6 +84,13 @@ def _point(sweep: Sweep, measured: Measured, point: Point, scale: float) -> dict
         facts["speed"] = {key: speed[key] for key in kept} | rates
         facts |= {"start_seconds": speed["start_seconds"], "peak_bytes": speed["peak_bytes"]}
     return facts
+
+
+def _data_free(point: Point) -> bool | None:
+    """Whether no real picture was used; None for networks of others, of which nothing was made here."""
+    if point.file is None and point.peer is not None and point.peer.packages:
+        return None
+    return point.recipe.calibrate_on is None
 
 
 def _bytes(point: Point, scale: float) -> int | None:

@@ -62,7 +62,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         lines += [f"### x{scale:g}", "", _line(head), _line(["---", *["---:"] * (len(head) - 1)])]
         bicubic = [_bicubic(b) for b in report["bicubic"] if b["scale"] == scale]
         for point in [*bicubic, *(p for p in report["points"] if p["scale"] == scale)]:
-            note = point.get("note") or ("" if point["data_free"] else "not data-free")
+            note = point.get("note") or ("not data-free" if point["data_free"] is False else "")
             name = point["name"] + (f" ({note})" if note else "")
             cells = [name, _number(point["bytes"], 1e6, 2), _number(point["multiply_adds"], 1e3, 0)]
             cells += [_number(point["quality"].get(d["name"], {}).get("psnr_y"), 1, 2) for d in sets]
