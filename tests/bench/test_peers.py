@@ -50,7 +50,7 @@ def test_a_quantized_network_enlarges_like_the_float_one(peer, toy, crops, photo
         pytest.skip(peer.why_not())
     base, store = network_file(str(toy), UNCOMPRESSED, (3.0,), Store(tmp_path)), Store(tmp_path)
     file = quantized_by(peer, base, crops, store)
-    assert 0 < file.bytes and file.multiply_adds == base.multiply_adds and file.parent_sha256 == base.sha256
+    assert file.bytes > 0 and file.multiply_adds == base.multiply_adds and file.parent_sha256 == base.sha256
     quantized = enlarger(f"peer:{peer.name}:{file.path}", peer.engine, "int8", 1)
     floats = enlarger(str(toy), "openvino", "fp32", 1)
     # shapes that it was not calibrated in, an integer scale and another
