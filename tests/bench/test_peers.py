@@ -25,6 +25,7 @@ from edge_liif.bench.store import Store
 from edge_liif.bench.sweep import Sweep, sweep_settings
 from edge_liif.bench.tables import to_markdown
 from edge_liif.errors import EngineError, UsageError
+from edge_liif.evaluate.protocol import enlarge_bicubic
 from edge_liif.model.checkpoint import save_network
 from edge_liif.model.convert import with_known_answer
 
@@ -121,6 +122,27 @@ def test_a_peer_that_fails_is_named_and_a_compressed_network_is_no_peers_busines
     missing: list[dict[str, str]] = []
     peer_points(sweep, {"toy": base}, crops, Store(tmp_path), missing, lambda _: None)
     assert not any(entry["name"].startswith("toy") for entry in missing)
+
+
+@pytest.mark.parametrize("peer", table.ENLARGING, ids=lambda peer: peer.name)
+def test_another_enlarges_at_each_of_its_scales(peer, photograph):
+    """The same picture, not moved: near what bicubic makes of it, and nearer than half a pixel beside it."""
+    if (reason := peer.why_not()) is not None:
+        pytest.skip(reason)
+    lr = photograph[:33, :41].copy()
+    for scale in peer.scales or (3,):
+        size = (scale * lr.shape[0], scale * lr.shape[1])
+        large, plain = enlarger(f"peer:{peer.name}", "", "", 1)(lr, size), enlarge_bicubic(lr, size)
+        assert large.shape == (*size, 3) and large.dtype == np.float32 and 0 <= large.min() < large.max() <= 1
+
+        def error(one, other):
+            return float(((one - other)[8:-8, 8:-8] ** 2).mean())
+
+        assert error(large, plain) < min(1e-2, error(large, np.roll(plain, scale, (0, 1))))
+        assert peer.files is None or peer.bytes(scale) > 10_000
+    if peer.scales:
+        with pytest.raises(EngineError, match="whole scales only"):
+            enlarger(f"peer:{peer.name}", "", "", 1)(lr, (50, 61))
 
 
 def _doubled(threads):
