@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..evaluate.protocol import Enlarger, enlarge_bicubic
+from ..evaluate.protocol import Enlarger
 from ..options import Settings
 from ..upscaler import open_upscaler
+from .peers.kinds import QuantizingPeer
+from .peers.quantized import open_quantized
+from .peers.table import BY_NAME
 
 PEER = "peer:"
 
 
 def enlarger(model: str, engine: str, precision: str, threads: int | None) -> Enlarger:
-    """`model`: a model file, or `peer:NAME`. Raises EngineError, ModelError; KeyError for a peer nobody knows."""
-    if model.startswith(PEER):
-        return PEERS[model.removeprefix(PEER)](threads)
-    return open_upscaler(model, Settings(engine, precision, "cpu", threads=threads)).enlarge_float
-
-
-def _bicubic(threads: int | None) -> Enlarger:
-    return enlarge_bicubic
-
-
-def _lanczos(threads: int | None) -> Enlarger:
-    import cv2
-
-    cv2.setNumThreads(threads or os.cpu_count() or 1)
-
-    def enlarge(lr: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
-        large = cv2.resize(lr, size[::-1], interpolation=cv2.INTER_LANCZOS4)
-        return np.asarray(large, np.float32) / np.float32(255)
-
-    return enlarge
-
-
-BICUBIC_PEER = "bicubic (PIL)"
-PEERS: dict[str, Callable[[int | None], Enlarger]] = {BICUBIC_PEER: _bicubic, "Lanczos (OpenCV)": _lanczos}
-"""Other ways to enlarge, by name: a function from threads to an enlarger."""
+    """`model`: a model file, or `peer:NAME`, or `peer:NAME:FOLDER` for a network that a peer quantized. Raises
+    EngineError, ModelError; KeyError for a peer nobody knows."""
+    if not model.startswith(PEER):
+        return open_upscaler(model, Settings(engine, precision, "cpu", threads=threads)).enlarge_float
+    name, _, folder = model.removeprefix(PEER).partition(":")
+    peer = BY_NAME[name]
+    if isinstance(peer, QuantizingPeer):
+        return open_quantized(peer, Path(folder), threads)
+    return peer.open(threads)

@@ -2,10 +2,10 @@
 
     title, command, created, commit, environment {name: text}, protocol
     datasets [{name, n}], scales [..], bicubic [{scale, quality, mean}]
-    points [{id, name, model, recipe, method, data_free, peer, engine, precision, device, scale, bytes, multiply_adds
-             (per output pixel), quality {data set: {psnr_y, ssim, ms_ssim, lpips, fidelity}}, mean {the same},
-             speed {seconds, low, high, rounds, ratio, ratio_low, ratio_high, lr_mp_s, hr_mp_s}, start_seconds,
-             peak_bytes, commands}]
+    points [{id, name, model, recipe, method, data_free, peer, note (what a reader has to know beside the numbers),
+             engine, precision, device, scale, bytes, multiply_adds (per output pixel), quality {data set: {psnr_y,
+             ssim, ms_ssim, lpips, fidelity}}, mean {the same}, speed {seconds, low, high, rounds, ratio, ratio_low,
+             ratio_high, lr_mp_s, hr_mp_s}, start_seconds, peak_bytes, commands}]
     sensitivity {model: [{layer, share}]}, crops [{name, scale, images {original, bicubic, id: data URI}}]
     missing [{name, reason}], answers [{question, answer}]
 
@@ -22,6 +22,8 @@ from typing import Any
 
 from ..compress.config import CompressConfig
 from .answers import answers
+from .peers.kinds import EnlargingPeer
+from .peers.protocol import about_peers, peer_versions
 from .quality import means
 from .recipe import ORIGINAL, BenchRecipe
 from .run import Measured, Point
@@ -35,12 +37,12 @@ def make_report(sweep: Sweep, measured: Measured, command: str) -> dict[str, Any
         "command": command,
         "created": datetime.date.today().isoformat(),
         "commit": _commit(),
-        "environment": measured.environment,
-        "protocol": _protocol(sweep),
+        "environment": measured.environment | peer_versions(measured.points),
+        "protocol": _protocol(sweep) + about_peers(measured.points),
         "datasets": measured.datasets,
         "scales": list(sweep.scales),
         "bicubic": [_quality(measured, None, scale) | {"scale": scale} for scale in sweep.scales],
-        "points": [_point(sweep, measured, p, scale) for scale in sweep.scales for p in measured.points],
+        "points": [_point(sweep, measured, p, scale) for scale in sweep.scales for p in measured.at(scale)],
         "sensitivity": _sensitivity(measured),
         "crops": measured.crops,
         "missing": measured.missing,
@@ -60,15 +62,16 @@ def _point(sweep: Sweep, measured: Measured, point: Point, scale: float) -> dict
         "id": point.key,
         "name": point.name,
         "model": point.model,
-        "recipe": None if point.peer else recipe.title,
+        "recipe": None if point.file is None else recipe.title,
         "method": None if recipe.config is None else recipe.config.method,
-        "data_free": recipe.calibrate_on is None,
-        "peer": point.peer,
+        "data_free": _data_free(point),
+        "peer": point.peer is not None,
+        "note": None if point.peer is None else point.peer.note,
         "engine": point.engine or None,
         "precision": point.precision or None,
         "device": "cpu",
         "scale": scale,
-        "bytes": _bytes(point),
+        "bytes": _bytes(point, scale),
         "multiply_adds": None if point.file is None else point.file.multiply_adds[scale],
         **_quality(measured, point.key, scale),
         "speed": None,
@@ -86,11 +89,19 @@ def _point(sweep: Sweep, measured: Measured, point: Point, scale: float) -> dict
     return facts
 
 
-def _bytes(point: Point) -> int | None:
-    """Of the file; of an uncompressed network in fp32 its parameters in fp32, because a file of halves is smaller
-    already."""
-    if point.file is None:
+def _data_free(point: Point) -> bool | None:
+    """Whether no real picture was used; None for networks of others, of which nothing was made here."""
+    if point.file is None and point.peer is not None and point.peer.packages:
         return None
+    return point.recipe.calibrate_on is None
+
+
+def _bytes(point: Point, scale: float) -> int | None:
+    """Of the file; of another network what is loaded for this scale; of an uncompressed one in fp32 its parameters in
+    fp32, because a file of halves is smaller already."""
+    if isinstance(point.peer, EnlargingPeer):
+        return point.peer.bytes(scale)
+    assert point.file is not None
     whole = point.recipe.name == ORIGINAL and point.precision == "fp32"
     return point.file.fp32_bytes if whole else point.file.bytes
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..compress.real_pictures import crops as crops_of
 from ..engine.base import usable_cpus
 from ..engine.select import candidates
 from ..errors import EdgeLiifError, EngineError, OutOfMemory
@@ -21,52 +22,18 @@ from ..evaluate.environment import environment_facts
 from ..evaluate.lpips import Distance, lpips_version, open_lpips
 from ..evaluate.protocol import Enlarger
 from .crops import crops
-from .enlargers import BICUBIC_PEER, PEER, PEERS, enlarger
 from .networks import NetworkFile, network_file
+from .peers.points import enlarging_point, peer_points
+from .peers.table import BICUBIC
+from .point import Point
 from .quality import Pictures, measure, remembered
 from .recipe import ORIGINAL, UNCOMPRESSED, BenchRecipe
 from .store import Store, code_version, key_of
 from .sweep import Sweep
-from .turns import Runner, time_in_turns
+from .turns import time_in_turns
 
 Progress = Callable[[int, int, str], None]
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-
-
-@dataclass(frozen=True)
-class Point:
-    """One way to enlarge: a network after a recipe, by an engine in a precision; a peer has neither."""
-
-    model: str
-    recipe: BenchRecipe
-    engine: str
-    precision: str
-    file: NetworkFile | None
-
-    @property
-    def peer(self) -> bool:
-        return self.file is None
-
-    @property
-    def name(self) -> str:
-        return self.model if self.file is None else f"{self.model}, {self.recipe.title}, {self.engine} {self.precision}"
-
-    @property
-    def source(self) -> str:
-        """What `enlargers.enlarger` takes."""
-        return f"{PEER}{self.model}" if self.file is None else str(self.file.path)
-
-    @property
-    def key(self) -> str:
-        """Hash of all that its picture depends on, the picture aside."""
-        return key_of(self.model if self.file is None else self.file.sha256, self.engine, self.precision)
-
-    def open(self, threads: int | None) -> Enlarger:
-        return enlarger(self.source, self.engine, self.precision, threads)
-
-    def runner(self, scale: float, sweep: Sweep) -> Runner:
-        numbers = (scale, *sweep.size, sweep.threads or 0)
-        return Runner(self.key, (self.source, self.engine, self.precision, *map(str, numbers)))
 
 
 @dataclass
@@ -81,6 +48,10 @@ class Measured:
     missing: list[dict[str, str]]
     environment: dict[str, str]
     datasets: list[dict[str, Any]]
+
+    def at(self, scale: float) -> list[Point]:
+        """The points that can enlarge by this factor."""
+        return [point for point in self.points if point.has(scale)]
 
 
 def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> Measured:
@@ -107,10 +78,12 @@ def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> M
     for scale in sweep.scales:
         pictures = Pictures(datasets, scale, sweep.downsample, sweep.limit)
         _quality(sweep, store, pictures, measured, steps, perceptual)
+        # the same lists and tables, so that what is found goes into them
+        here = replace(measured, points=measured.at(scale))
         if sweep.rounds:
-            _speed(sweep, store, scale, measured, steps)
+            _speed(sweep, store, scale, here, steps)
         if sweep.crops:
-            measured.crops += _crops(sweep, store, pictures, measured)
+            measured.crops += _crops(sweep, store, pictures, here)
     return measured
 
 
@@ -152,6 +125,8 @@ class _Steps:
 def _points(sweep: Sweep, store: Store, missing: list[dict[str, str]], steps: _Steps) -> list[Point]:
     points: list[Point] = []
     bases = {m: network_file(m, UNCOMPRESSED, sweep.scales, store) for m in sweep.models}
+    # before anything that takes long: the folder may hold no picture of use
+    pictures = None if sweep.calibrate_on is None else crops_of([sweep.calibrate_on])
     parents = {base.sha256: model for model, base in bases.items()}
     # those that others were made from come first
     for model, base in sorted(bases.items(), key=lambda item: item[1].parent_sha256 is not None):
@@ -178,12 +153,8 @@ def _points(sweep: Sweep, store: Store, missing: list[dict[str, str]], steps: _S
                 points += _ways(sweep, model, recipe, file, missing)
             steps(f"{model}, {recipe.title}")
     if sweep.peers:
-        points += [_peer(name) for name in PEERS]
+        points += peer_points(sweep, bases, pictures, store, missing, lambda label: steps(label, 0))
     return points
-
-
-def _peer(name: str) -> Point:
-    return Point(name, UNCOMPRESSED, "", "", None)
 
 
 def _ways(
@@ -234,7 +205,7 @@ def _quality(
     references: dict[str, Enlarger] = {}
 
     def reference(point: Point) -> Enlarger | None:
-        if point.peer:
+        if point.file is None:
             return None
         own = references_of[point.model]
         if own.key == point.key:
@@ -244,9 +215,9 @@ def _quality(
             references[own.key] = remembered(own.open(sweep.threads))
         return references[own.key]
 
-    bicubic = _peer(BICUBIC_PEER)
-    for point in [bicubic, *measured.points]:
-        key = key_of(where, point.key, None if point.peer else references_of[point.model].key)
+    bicubic = enlarging_point(BICUBIC)
+    for point in [bicubic, *measured.at(pictures.scale)]:
+        key = key_of(where, point.key, None if point.file is None else references_of[point.model].key)
         scores = store.get(key)
         if scores is None:
             try:

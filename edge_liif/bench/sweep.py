@@ -21,7 +21,8 @@ class Sweep:
     """models: names or files; engines, precisions: as `run` has them, `int8` for recipes with integer activations and
     the others for the rest; data: folders of pictures; downsample: pil or matlab; limit: only the first pictures of
     each folder; rounds: turns that each point has when it is timed, 0 for no timing; size: LR width and height of the
-    picture that is timed; threads: None for all; crops: how many pictures are shown; peers: others beside us.
+    picture that is timed; threads: None for all; crops: how many pictures are shown; peers: others beside us;
+    calibrate_on: folder of real pictures for those of them that quantize the same network with some.
     Raises UsageError for what can't be measured."""
 
     models: tuple[str, ...]
@@ -37,6 +38,7 @@ class Sweep:
     threads: int | None = None
     crops: int = 3
     peers: bool = False
+    calibrate_on: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.models or not self.data:
@@ -62,6 +64,8 @@ class Sweep:
         for what in ("models", "scales", "engines", "precisions", "data"):
             if twice := _repeated([str(value) for value in getattr(self, what)]):
                 raise UsageError(f"{what}: {twice} is there twice")
+        if self.calibrate_on is not None and not self.peers:
+            raise UsageError("--calibrate-on is for --peers; our own recipes take real pictures by --real DIR")
 
 
 # Least and most of numbers that every point shares; None is left as it is.
@@ -110,6 +114,10 @@ def _settings(found: Mapping[str, Any]) -> dict[str, Any]:
             if not all(isinstance(value, str) for value in settings[key]):
                 raise UsageError(f"{key} is a list of texts")
             settings[key] = tuple(kind(value) for value in settings[key])
+    if "calibrate_on" in settings:
+        if not isinstance(settings["calibrate_on"], str):
+            raise UsageError("calibrate_on is a folder's name")
+        settings["calibrate_on"] = Path(settings["calibrate_on"])
     for key, number in {"scales": float, "size": int}.items():
         if key in settings:
             if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in settings[key]):

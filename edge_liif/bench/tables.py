@@ -12,6 +12,8 @@ COLUMNS = (
     "recipe",
     "method",
     "data_free",
+    "peer",
+    "note",
     "engine",
     "precision",
     "scale",
@@ -64,7 +66,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         lines += [f"### x{scale:g}", "", _line(head), _line(["---", *["---:"] * (len(head) - 1)])]
         bicubic = [_bicubic(b) for b in report["bicubic"] if b["scale"] == scale]
         for point in [*bicubic, *(p for p in report["points"] if p["scale"] == scale)]:
-            name = point["name"] + ("" if point["data_free"] else " (not data-free)")
+            note = point.get("note") or ("not data-free" if point["data_free"] is False else "")
+            name = point["name"] + (f" ({note})" if note else "")
             cells = [name, _number(point["bytes"], 1e6, 2), _number(point["multiply_adds"], 1e3, 0)]
             cells += [_number(point["quality"].get(d["name"], {}).get("psnr_y"), 1, 2) for d in sets]
             cells.append(_number(point["mean"].get("fidelity"), 1, 1))
@@ -83,7 +86,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
 
 def _bicubic(entry: Mapping[str, Any]) -> dict[str, Any]:
     nothing = dict.fromkeys(("bytes", "multiply_adds", "speed", "start_seconds", "peak_bytes"))
-    return {**nothing, **entry, "name": "bicubic", "model": "bicubic", "data_free": True}
+    return {**nothing, **entry, "name": "bicubic", "model": "bicubic", "data_free": True, "peer": True}
 
 
 def _speed(point: Mapping[str, Any]) -> list[str]:

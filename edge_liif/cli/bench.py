@@ -47,7 +47,16 @@ def bench(
     size: Annotated[str | None, typer.Option(help="LR size of the picture that is timed; 384x256 by default.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")] = None,
     crops: Annotated[int | None, typer.Option(min=0, max=20, help="Pictures to show; 3 by default.")] = None,
-    peers: Annotated[bool, typer.Option("--peers", help="Bicubic and Lanczos as points of their own, timed.")] = False,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers", help="Others beside us: bicubic, Lanczos, other networks and other quantizers where installed."
+        ),
+    ] = False,
+    calibrate_on: Annotated[
+        Path | None,
+        typer.Option(help="Folder of real pictures for --peers: others quantize the same network with them."),
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
     csv: Annotated[Path | None, typer.Option(help="Also a CSV file.")] = None,
     work: Annotated[Path | None, typer.Option(help="Folder that keeps what was measured.")] = None,
@@ -86,6 +95,7 @@ def bench(
         "threads": threads,
         "crops": crops,
         "peers": peers or None,
+        "calibrate_on": calibrate_on,
     }
     settings = {**(sweep_settings(config) if config else {}), **{k: v for k, v in given.items() if v is not None}}
     if "models" not in settings or "data" not in settings:

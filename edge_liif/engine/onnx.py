@@ -43,8 +43,15 @@ class ONNXEngine(Engine):
     name = "onnx"
 
     def __init__(
-        self, network: Network, precision: str = "fp32", device: str = "cpu", threads: int | None = None
+        self,
+        network: Network,
+        precision: str = "fp32",
+        device: str = "cpu",
+        threads: int | None = None,
+        models: tuple[bytes, bytes] | None = None,
     ) -> None:
+        """models: encoder and decoder to execute instead of the network's own, from the same inputs to the same
+        outputs, and with all of ONNX Runtime's optimizers."""
         if precision not in PRECISIONS:
             raise EngineError(f"the onnx engine has no precision {precision}; it has {', '.join(PRECISIONS)}")
         if device not in devices():
@@ -53,6 +60,7 @@ class ONNXEngine(Engine):
         self._network = network
         self._memory_place = "cpu" if device == "cpu" else "cuda"
         self._options = session_options(threads)
+        self._given, self._disabled = models, INEXACT if models is None else []
         self._encoder: Any = None
         self._decoder: Any = None
         self._open()
@@ -96,15 +104,19 @@ class ONNXEngine(Engine):
         return MemoryFacts(BASE_BYTES + 5 * weights, 4 * values, 20 * max(hidden), 4 * hidden[0] + 64)
 
     def _open(self) -> None:
-        graphs = IntegerGraphs(self._network) if self.precision == "int8" else FloatGraphs(self._network)
         with _engine_errors:
-            self._encoder = self._session(graphs.encoder().SerializeToString(), self._options)
+            encoder, decoder = self._given or self._graphs()
+            self._encoder = self._session(encoder, self._options)
             # last: where this fails, `prepare` makes both again
-            self._decoder = self._session(graphs.decoder().SerializeToString(), self._options)
+            self._decoder = self._session(decoder, self._options)
+
+    def _graphs(self) -> tuple[bytes, bytes]:
+        graphs = IntegerGraphs(self._network) if self.precision == "int8" else FloatGraphs(self._network)
+        return graphs.encoder().SerializeToString(), graphs.decoder().SerializeToString()
 
     def _session(self, model: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
         wanted = PROVIDERS[self.device]
-        session = ort.InferenceSession(model, options, providers=list(wanted), disabled_optimizers=INEXACT)
+        session = ort.InferenceSession(model, options, providers=list(wanted), disabled_optimizers=self._disabled)
         # it says nothing, and takes the CPU, where a device's own libraries are missing
         if session.get_providers()[0] != wanted[0]:
             raise EngineError(f"ONNX Runtime can't start its {wanted[0]} here; use --device cpu")

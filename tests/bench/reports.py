@@ -112,6 +112,7 @@ def _point(model, recipe, method, engine, precision, size, work, loss, rate, fid
         "method": method,
         "data_free": method is None or "real" not in method,
         "peer": peer,
+        "note": "real pictures, not data-free" if peer and "real" in method else None,
         "engine": engine,
         "precision": precision,
         "device": "cpu",

@@ -113,6 +113,20 @@ def test_points_far_below_are_drawn_at_the_border_and_counted(opened, report):
     assert page.js("return document.querySelectorAll('.below').length") == 9
 
 
+def test_what_peers_are_is_said_where_they_are_drawn(opened, report):
+    """Others' quantizers that saw real pictures and perceptual networks are marks of their own."""
+    sharp = next(p for p in report["points"] if p["peer"] and p["scale"] == 3.0 and p["mean"])
+    report["points"].append({**sharp, "id": "sharp", "name": "sharp", "model": "sharp", "note": "perceptual"})
+    page = opened(report)
+    shown = " ".join(page.texts("#legend span"))
+    assert "by others' quantizers, with real pictures, not data-free" in shown
+    assert "trained to look sharp, which PSNR does not reward" in shown
+    labels = {label.split(": ")[0]: label for label in marks(page, 0)}
+    assert labels["sharp"].endswith("perceptual networks: trained to look sharp, which PSNR does not reward")
+    assert labels[sharp["name"]].endswith("with real pictures, not data-free")
+    assert column(page, "Note").count("perceptual") == 1
+
+
 def test_hundredths_of_a_decibel_are_seen_beside_bicubic(opened, report):
     """W8A8 and W8A8 with a quarter pruned are 0.029 dB apart, bicubic 2.7 dB below."""
     page = opened(report)

@@ -4,7 +4,8 @@ const isPicture = (uri) => typeof uri === "string" && /^data:image\/(png|jpeg|we
 function crops(section, box, list, points) {
   const nameOf = (id) => {
     const point = points.find((p) => p.id === id);
-    return point ? point.name || id : id === "original" ? "original" : id === "bicubic" ? "bicubic" : id;
+    const note = point && point.note ? ` (${point.note})` : "";
+    return point ? (point.name || id) + note : id === "original" ? "original" : id === "bicubic" ? "bicubic" : id;
   };
   const usable = (list || []).map((c) => ({ ...c, sides: Object.entries(c.images || {}).filter(([, uri]) => isPicture(uri)) }))
     .filter((c) => c.sides.length > 1);

@@ -11,6 +11,10 @@ const KINDS = {
   own: { text: "ours, made without data", open: false, path: (r) => circle(r) },
   real: { text: "ours, made with real pictures", open: true, path: (r) => polygon([[0, -r * 1.3], [r * 1.3, 0], [0, r * 1.3], [-r * 1.3, 0]]) },
   peer: { text: "others' tools or networks", open: true, path: (r) => polygon([[-r, -r], [r, -r], [r, r], [-r, r]]) },
+  quantized: { text: "this network by others' quantizers, with real pictures, not data-free", open: true,
+    path: (r) => polygon([[0, -r * 1.2], [r * 1.2, r], [-r * 1.2, r]]) },
+  perceptual: { text: "others' perceptual networks: trained to look sharp, which PSNR does not reward", open: true,
+    path: (r) => polygon([[-r * 1.2, 0], [-r * 0.6, -r], [r * 0.6, -r], [r * 1.2, 0], [r * 0.6, r], [-r * 0.6, r]]) },
 };
 // Most differences that people choose by are hundredths of a dB, and bicubic is whole dB away: on a square root of the
 // loss both are seen.
@@ -20,7 +24,8 @@ const COLOURS = 5;
 
 const circle = (r) => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`;
 const polygon = (corners) => `M${corners.map((c) => c.join(" ")).join("L")}z`;
-const kindOf = (p) => p.peer ? "peer" : p.data_free === false ? "real" : "own";
+const kindOfPeer = (p) => p.note === "perceptual" ? "perceptual" : p.data_free === false ? "quantized" : "peer";
+const kindOf = (p) => p.peer ? kindOfPeer(p) : p.data_free === false ? "real" : "own";
 const qualityOf = (p, dataset, key = "psnr_y") => {
   const values = dataset === null ? p.mean : (p.quality || {})[dataset];
   return num(values && values[key]);

@@ -20,7 +20,7 @@ function columnsOf(dataset) {
       ["LR MP/s", "lr_mp_s", three]].map((about) => ({ ...speed(...about), screen: true })),
     { ...number("Start, s", (p) => num(p.start_seconds), three), screen: true },
     number("Peak memory, MB", (p) => num(p.peak_bytes), (v) => fixed(v / 1e6, 0)),
-    text("Data-free", (p) => yes(p.data_free)), text("Peer", (p) => yes(p.peer)),
+    text("Data-free", (p) => yes(p.data_free)), text("Peer", (p) => yes(p.peer)), text("Note", (p) => p.note ?? null),
     ...["Model", "Recipe", "Method", "Engine", "Precision", "Device"].map((title) =>
       ({ ...text(title, (p) => p[title.toLowerCase()] ?? null), screen: true })),
   ];
