@@ -38,6 +38,9 @@ def label(point: Point) -> str:
 
 
 def draw(axes: Any, points: list[Point], cost: Any, unit: str, less_is_better: bool) -> None:
+    axes.set_xlabel(unit)
+    if not points:
+        return
     front = pareto(points, cost if less_is_better else lambda p: -cost(p), psnr)
     named: list[tuple[float, float, list[str], str]] = []
     for point in points:
@@ -55,7 +58,6 @@ def draw(axes: Any, points: list[Point], cost: Any, unit: str, less_is_better: b
         axes.annotate(" / ".join(words), (x, y), (4, 4), textcoords="offset points", fontsize=7, color=colour)
     line = sorted((cost(p), psnr(p)) for p in front)
     axes.plot(*zip(*line, strict=True), "-", color="#0b6e99", linewidth=1, alpha=0.5)
-    axes.set_xlabel(unit)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
@@ -78,11 +80,19 @@ def main() -> None:
     base = reference(report["points"], model, scale)
     if base is None:
         raise SystemExit(f"{options.report}: nothing to compare {model} with at x{scale:g}")
-    all_points = [p for p in report["points"] if (p["model"], p["scale"]) == (model, scale) and psnr(p) is not None]
+    # and networks of others, which are no model's
+    all_points = [
+        p
+        for p in report["points"]
+        if p["scale"] == scale and psnr(p) is not None and (p["model"] == model or (p["peer"] and p["recipe"] is None))
+    ]
+    for point in all_points:
+        mine, own = ratio(point), ratio(base)
+        point["faster"] = mine / own if mine and own else None
     points = [p for p in all_points if psnr(p) >= psnr(base) - options.below]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
     draw(left, [p for p in points if size(p)], size_mb, "MB", True)
-    draw(right, [p for p in points if ratio(p)], ratio, "times as fast as fp32, in turns", False)
+    draw(right, [p for p in points if p["faster"]], lambda p: p["faster"], f"times as fast as {base['name']}", False)
     left.set_ylabel("PSNR-Y, dB")
     sets = ", ".join(f"{d['name']} ({d['n']})" for d in report["datasets"])
     bicubic = next(b["mean"]["psnr_y"] for b in report["bicubic"] if b["scale"] == scale)

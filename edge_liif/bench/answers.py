@@ -25,7 +25,7 @@ def answers(report: Mapping[str, Any]) -> list[dict[str, str]]:
         where = f"{one['model']} at x{one['scale']:g}"
         ahead = _against_real_pictures(own, base)
         if ahead:
-            question = f"Is {where} ahead of quantization that has seen real pictures?"
+            question = f"Are we ahead of quantization that has seen real pictures, {where}?"
             found.append({"question": question, "answer": ahead})
         bad = [p for p in own if _loss(p, base) > COLLAPSED_DB]
         if bad:
@@ -40,16 +40,29 @@ def _against_real_pictures(own: Sequence[Point], base: Point) -> str | None:
     """Our best without data, in integers and no larger, against each peer's quantization of the same network."""
     peers = [p for p in own if p.get("peer") and p.get("data_free") is False]
     free = [p for p in own if not p.get("peer") and p.get("data_free") and p.get("precision") == "int8"]
-    said, ahead = [], True
+    said: list[str] = []
+    # dB that we lose beyond the peer; None where nothing of ours is as small
+    verdicts: list[float | None] = []
     for peer in peers:
         small = [p for p in free if (size(p) or 0) <= SHARE_SLACK * (size(peer) or float("inf"))]
         best = min(small, key=lambda p: _loss(p, base), default=None)
+        theirs = _loss(peer, base)
         if best is None:
+            verdicts.append(None)
+            said.append(f"{peer['name']} loses {theirs:.2f} dB, and nothing measured of ours is as small")
             continue
-        theirs, ours = _loss(peer, base), _loss(best, base)
-        ahead = ahead and ours <= theirs + SAME_DB
+        ours = _loss(best, base)
+        verdicts.append(ours - theirs)
         said.append(f"{peer['name']} loses {theirs:.2f} dB, {best['name']} without data {ours:.2f}")
-    return None if not said else f"{'Yes' if ahead else 'Not everywhere'}: {'; '.join(said)}."
+    if not said:
+        return None
+    if all(v is not None and v < -SAME_DB for v in verdicts):
+        verdict = "Yes"
+    elif all(v is not None and v <= SAME_DB for v in verdicts):
+        verdict = "Ahead or level"
+    else:
+        verdict = "Not everywhere"
+    return f"{verdict}: {'; '.join(said)}."
 
 
 def _loss(point: Point, base: Point) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import EngineError, OutOfMemory
 from ..evaluate.protocol import Enlarger, enlarge_bicubic
 from .document import data_uri
 from .quality import Pictures
@@ -17,18 +18,27 @@ from .quality import Pictures
 HEIGHT, WIDTH = 160, 224
 
 
-def crops(pictures: Pictures, open_enlarger: Mapping[str, Callable[[], Enlarger]], count: int) -> list[dict[str, Any]]:
+def crops(
+    pictures: Pictures,
+    open_enlarger: Mapping[str, Callable[[], Enlarger]],
+    count: int,
+    fail: Callable[[str, Exception], None],
+) -> list[dict[str, Any]]:
     """For `count` pictures, spread over the data sets: `name`, `scale`, and `images`, data URIs of PNG files by
-    "original", "bicubic" and the keys of `open_enlarger`, whose enlargers are opened one after the other."""
+    "original", "bicubic" and the keys of `open_enlarger`, whose enlargers are opened one after the other;
+    fail: told of those that don't work, which are left out."""
     wanted = _spread(pictures.count, count)
     chosen = [pair for index, pair in enumerate(pictures.pairs()) if index in wanted]
     places = [most_detailed(hr) for _, _, hr, _ in chosen]
     images = [{"original": _data_uri(hr[place])} for (_, _, hr, _), place in zip(chosen, places, strict=True)]
     for name, opened in {"bicubic": lambda: enlarge_bicubic, **open_enlarger}.items():
-        enlarge = opened()
-        for (_, _, hr, lr), place, shown in zip(chosen, places, images, strict=True):
-            result = np.clip(enlarge(lr.copy(), hr.shape[:2]), 0, 1)[place]
-            shown[name] = _data_uri((255 * result + 0.5).astype(np.uint8))
+        try:
+            enlarge = opened()
+            for (_, _, hr, lr), place, shown in zip(chosen, places, images, strict=True):
+                result = np.clip(enlarge(lr.copy(), hr.shape[:2]), 0, 1)[place]
+                shown[name] = _data_uri((255 * result + 0.5).astype(np.uint8))
+        except (EngineError, OutOfMemory) as error:
+            fail(name, error)
     return [
         {"name": f"{dataset}, {image}", "scale": pictures.scale, "images": shown}
         for (dataset, image, _, _), shown in zip(chosen, images, strict=True)

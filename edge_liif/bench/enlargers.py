@@ -8,7 +8,7 @@ from ..evaluate.protocol import Enlarger
 from ..options import Settings
 from ..upscaler import open_upscaler
 from .peers.kinds import QuantizingPeer
-from .peers.quantized import open_quantized
+from .peers.opened import open_quantized
 from .peers.table import BY_NAME
 
 PEER = "peer:"

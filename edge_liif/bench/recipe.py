@@ -12,6 +12,8 @@ from ..compress.config import CompressConfig
 from ..errors import UsageError
 
 ORIGINAL = "original"
+REAL_TWIN = "-real"
+"""What the name of a recipe ends in that is another one, calibrated on real pictures."""
 _WORD = re.compile(
     r"(?:p(?P<prune>\d+(?:\.\d+)?))?-?(?:w(?P<weights>\d)(?:a(?P<activations>\d))?)?(?::(?P<method>[a-z]+))?"
 )
@@ -76,7 +78,7 @@ def with_real_twins(recipes: tuple[BenchRecipe, ...], folder: Path) -> tuple[Ben
         if config is None or recipe.calibrate_on is not None:
             continue
         if (config.method, config.statistics) == ("lockstep", "synthetic"):
-            found.append(replace(recipe, name=f"{recipe.name}-real", calibrate_on=folder))
+            found.append(replace(recipe, name=recipe.name + REAL_TWIN, calibrate_on=folder))
     return tuple(found)
 
 

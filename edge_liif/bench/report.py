@@ -25,7 +25,7 @@ from .answers import answers
 from .peers.kinds import EnlargingPeer
 from .peers.protocol import about_peers, peer_versions
 from .quality import means
-from .recipe import ORIGINAL, BenchRecipe
+from .recipe import ORIGINAL, REAL_TWIN, BenchRecipe
 from .run import Measured, Point
 from .sweep import Sweep
 
@@ -125,8 +125,9 @@ def compress_command(model: str, recipe: BenchRecipe, output: str) -> str | None
         return None
     words = ["edge-liif", "compress", model]
     if any(getattr(config, name) != getattr(CompressConfig, name) for name in _ONLY_IN_FILES):
-        # the sweep's [[recipe]] table without its name
-        return shlex.join([*words, "--config", f"{recipe.name}.toml", "-o", output])
+        # a file with the settings of the sweep's [[recipe]]
+        words += ["--config", f"{recipe.name.removesuffix(REAL_TWIN)}.toml"]
+        return shlex.join([*words, *_calibration(recipe), "-o", output])
     if config.prune:
         words += ["--prune", f"{config.prune:g}"]
     if config.weight_bits is not None:
@@ -147,9 +148,11 @@ def compress_command(model: str, recipe: BenchRecipe, output: str) -> str | None
         words += ["--statistics", config.statistics]
     if config.seed:
         words += ["--seed", str(config.seed)]
-    if recipe.calibrate_on is not None:
-        words += ["--calibrate-on", str(recipe.calibrate_on)]
-    return shlex.join([*words, "-o", output])
+    return shlex.join([*words, *_calibration(recipe), "-o", output])
+
+
+def _calibration(recipe: BenchRecipe) -> list[str]:
+    return [] if recipe.calibrate_on is None else ["--calibrate-on", str(recipe.calibrate_on)]
 
 
 _ONLY_IN_FILES = ("margin", "per_channel", "queries")

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 @dataclass
 class Measured:
     """What was found out. quality: scores by picture of (point, scale), None for bicubic; speed: facts of (point,
-    scale); missing: names and reasons; commands and so on are made of the points."""
+    scale); missing: names and reasons; failed: (point, scale) without quality; commands and so on are made of the
+    points."""
 
     points: list[Point]
     quality: dict[tuple[str | None, float], list[dict[str, Any]]]
@@ -49,9 +50,16 @@ class Measured:
     environment: dict[str, str]
     datasets: list[dict[str, Any]]
 
+    failed: set[tuple[str, float]] = field(default_factory=set)
+
     def at(self, scale: float) -> list[Point]:
-        """The points that can enlarge by this factor."""
-        return [point for point in self.points if point.has(scale)]
+        """The points that can enlarge by this factor, but those that failed to."""
+        return [p for p in self.points if p.has(scale) and (p.key, scale) not in self.failed]
+
+    def fail(self, point: Point, scale: float, reason: object) -> None:
+        """The point has no numbers at this scale."""
+        self.failed.add((point.key, scale))
+        self.missing.append({"name": f"{point.name} at x{scale:g}", "reason": str(reason)})
 
 
 def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> Measured:
@@ -78,12 +86,10 @@ def run_sweep(sweep: Sweep, store: Store, progress: Progress | None = None) -> M
     for scale in sweep.scales:
         pictures = Pictures(datasets, scale, sweep.downsample, sweep.limit)
         _quality(sweep, store, pictures, measured, steps, perceptual)
-        # the same lists and tables, so that what is found goes into them
-        here = replace(measured, points=measured.at(scale))
         if sweep.rounds:
-            _speed(sweep, store, scale, here, steps)
+            _speed(sweep, store, scale, measured, steps)
         if sweep.crops:
-            measured.crops += _crops(sweep, store, pictures, here)
+            measured.crops += _crops(sweep, store, pictures, measured)
     return measured
 
 
@@ -114,7 +120,9 @@ class _Steps:
     def expect(self, points: list[Point], datasets: Any) -> None:
         pictures = sum(len(d.paths[: self._sweep.limit]) for d in datasets)
         turns = (self._sweep.rounds + 1) if self._sweep.rounds else 0
-        self._total += len(self._sweep.scales) * ((len(points) + 1) * pictures + len(points) * turns)
+        for scale in self._sweep.scales:
+            here = sum(point.has(scale) for point in points)
+            self._total += (here + 1) * pictures + here * turns
 
     def __call__(self, label: str, count: int = 1) -> None:
         self._done += count
@@ -199,7 +207,14 @@ class _Perceptual:
 def _quality(
     sweep: Sweep, store: Store, pictures: Pictures, measured: Measured, steps: _Steps, perceptual: _Perceptual
 ) -> None:
-    where = key_of("quality", pictures.key(), code_version(), measured.environment, perceptual.version)
+    where = key_of(
+        "quality",
+        pictures.key(),
+        code_version(),
+        measured.environment,
+        perceptual.version,
+        perceptual.distance is not None,
+    )
     # found now: a point that fails is taken out of the list
     references_of = {p.model: reference_of(measured.points, p.model) for p in measured.points}
     references: dict[str, Enlarger] = {}
@@ -224,8 +239,7 @@ def _quality(
                 step = functools.partial(steps, f"{point.name} x{pictures.scale:g}")
                 scores = measure(point.open(sweep.threads), reference(point), pictures, step, perceptual.distance)
             except (EngineError, OutOfMemory) as error:
-                measured.missing.append({"name": point.name, "reason": str(error)})
-                measured.points.remove(point)
+                measured.fail(point, pictures.scale, error)
                 continue
             store.put(key, scores)
         else:
@@ -237,14 +251,15 @@ def _speed(sweep: Sweep, store: Store, scale: float, measured: Measured, steps: 
     """Each point against the first model's reference, which takes part in every group and keeps the numbers of its
     first. What other groups' points take at that machine's pace, `level_seconds`, follows from their ratio to it: so
     any two points compare, whenever they were timed."""
-    if not measured.points:
+    points = measured.at(scale)
+    if not points:
         return
-    reference = measured.points[0]
+    reference = points[0]
     where = key_of("speed", code_version(), measured.environment, scale, sweep.size, sweep.threads, sweep.rounds)
-    keys = {p.key: key_of(where, reference.key, p.key) for p in measured.points}
+    keys = {p.key: key_of(where, reference.key, p.key) for p in points}
     known = {name: facts for name, key in keys.items() if (facts := store.get(key)) is not None}
-    names = {p.key: p.name for p in measured.points}
-    todo = [p.runner(scale, sweep) for p in measured.points if p.key not in known]
+    names = {p.key: p.name for p in points}
+    todo = [p.runner(scale, sweep) for p in points if p.key not in known]
     step = functools.partial(steps, f"timing at x{scale:g}")
     if todo:
         for found, failed in time_in_turns(todo, reference.runner(scale, sweep), sweep.rounds, step):
@@ -252,7 +267,7 @@ def _speed(sweep: Sweep, store: Store, scale: float, measured: Measured, steps: 
                 if name not in known:
                     known[name] = facts
                     store.put(keys[name], facts)
-            reasons = {f"speed of {names[key]}": reason for key, reason in failed.items()}
+            reasons = {f"speed of {names[key]} at x{scale:g}": reason for key, reason in failed.items()}
             measured.missing += [{"name": name, "reason": reason} for name, reason in reasons.items()]
     if reference.key in known:
         pace = known[reference.key]["seconds"]
@@ -261,12 +276,15 @@ def _speed(sweep: Sweep, store: Store, scale: float, measured: Measured, steps: 
 
 
 def _crops(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured) -> list[dict[str, Any]]:
-    key = key_of(
-        "crops", pictures.key(), code_version(), measured.environment, sweep.crops, [p.key for p in measured.points]
-    )
+    points = {p.key: p for p in measured.at(pictures.scale)}
+    key = key_of("crops", pictures.key(), code_version(), measured.environment, sweep.crops, list(points))
     found = store.get(key)
     if found is None:
-        openers = {p.key: functools.partial(p.open, sweep.threads) for p in measured.points}
-        found = crops(pictures, openers, sweep.crops)
+        openers = {key: functools.partial(p.open, sweep.threads) for key, p in points.items()}
+
+        def fail(key: str, error: Exception) -> None:
+            measured.missing.append({"name": f"crops of {points[key].name}", "reason": str(error)})
+
+        found = crops(pictures, openers, sweep.crops, fail)
         store.put(key, found)
     return list(found)

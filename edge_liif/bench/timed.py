@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -22,14 +23,20 @@ SMALL = 64
 
 def main(arguments: list[str]) -> None:
     model, engine, precision, scale, width, height, threads = arguments
-    enlarge = enlarger(model, engine, precision, int(threads) or None)
     picture = textured(int(height), int(width))
 
-    def run(lr: np.ndarray) -> None:
-        enlarge(lr, (round(lr.shape[0] * float(scale)), round(lr.shape[1] * float(scale))))
+    def opened() -> Callable[[np.ndarray], None]:
+        enlarge = enlarger(model, engine, precision, int(threads) or None)
 
-    run(textured(SMALL, SMALL))
+        def run(lr: np.ndarray) -> None:
+            enlarge(lr, (round(lr.shape[0] * float(scale)), round(lr.shape[1] * float(scale))))
+
+        return run
+
+    opened()(textured(SMALL, SMALL))
     print("{}", flush=True)
+    # opened anew: what is kept of the small picture is not of the large one's memory
+    run = opened()
     run(picture)
     print("{}", flush=True)
     for _ in sys.stdin:

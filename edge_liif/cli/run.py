@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from ..comparison import ComparisonError, page_path
+from ..engine.registry import ENGINES
 from ..errors import EdgeLiifError, UsageError
 from ..files import PICTURE_SUFFIXES, STREAM, Input, Naming, collect, is_folder, settle
 from ..image.source import printable
@@ -31,7 +32,7 @@ Size = Annotated[str | None, typer.Option(help="Size in pixels: 1920x1080, 1920x
 Model = Annotated[
     str, typer.Option(help="auto (by the picture: clean or JPEG), a name (edge-liif models list) or .safetensors file.")
 ]
-Engine = Annotated[str, typer.Option(help="auto, openvino, torch or onnx.")]
+Engine = Annotated[str, typer.Option(help="auto, " + ", ".join(ENGINES) + ".")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, gpu (Intel), mps or tensorrt.")]
 Precision = Annotated[
     str, typer.Option(help="auto, fp32, bf16, fp16, or int8 (models compressed with --activation-bits).")

@@ -34,5 +34,13 @@ class Kept(Generic[T]):
                 break
             del self._things[key]
 
+    def forget(self, unwanted: Callable[[Hashable], bool]) -> None:
+        """Let go of the things whose key is unwanted."""
+        for key in [key for key in self._things if unwanted(key)]:
+            del self._things[key]
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._things
+
     def clear(self) -> None:
         self._things.clear()

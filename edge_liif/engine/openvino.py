@@ -127,7 +127,7 @@ class OpenVINOEngine(Engine):
         # old graphs that must go do so before new ones come, and a failure leaves none that look ready
         self._shape, self._encode, self._decode, self._columns = None, None, None, None
         encoder, decoder = _keys(shape)
-        self._kept.shrink(self._room, beside=(encoder, decoder))
+        self._shrink((encoder, decoder))
         graphs = self._graphs if min(shape.height, shape.width) >= SMALLEST_INTEGER_SIDE else self._float_graphs
         facts = self.memory
         try:
@@ -150,8 +150,14 @@ class OpenVINOEngine(Engine):
         if shape != self._shape:
             # the graphs in use may be among those that go; `prepare` finds those that stay
             self._shape, self._encode, self._decode, self._columns = None, None, None, None
-        self._kept.shrink(self._room, needed)
+        self._shrink(needed)
         return self._kept.size_beside(needed)
+
+    def _shrink(self, needed: tuple[Hashable, ...]) -> None:
+        """Let go of what there is no room for, and of decoders without their encoder: the request of a decoder holds
+        on to the hidden map that it has read last, which is counted with the encoder."""
+        self._kept.shrink(self._room, needed)
+        self._kept.forget(lambda key: isinstance(key, TileShape) and _keys(key)[0] not in self._kept)
 
     def release(self) -> None:
         self._shape, self._encode, self._decode, self._columns = None, None, None, None

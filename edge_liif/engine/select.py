@@ -86,16 +86,19 @@ def candidates(
         if engine == "auto" and device == "auto" and name == "torch" and ENGINES["openvino"].installed:
             # beside OpenVINO torch is there for what OpenVINO can't use
             ways = [way for way in ways if way[0] == "cuda"]
-        if precision == "int8" and (engine == name or not ENGINES["openvino"].installed):
-            ways += entry.simulates
         found += [(name, *way) for way in ways]
-    return [c for c in found if device in {"auto", c[1]} and precision in {"auto", c[2]}]
+    # simulations come last: whoever can really do it goes before
+    for name in [engine] if engine in ENGINES else list(ENGINES):
+        if precision == "int8" and ENGINES[name].installed and (engine == name or not found):
+            found += [(name, *way) for way in ENGINES[name].simulates]
+    # a processor with several GPUs of one kind has one way for them
+    return [c for c in dict.fromkeys(found) if device in {"auto", c[1]} and precision in {"auto", c[2]}]
 
 
 def _worth_trying(device: str) -> list[str]:
     """Engines that `auto` looks at. Without OpenVINO all, in the order of the registry."""
     if device in {"cuda", "mps"}:
-        return ["torch"]
+        return ["torch", "onnx"] if not ENGINES["openvino"].installed else ["torch"]
     if device == "tensorrt":
         return ["onnx"]
     if not ENGINES["openvino"].installed:

@@ -7,7 +7,10 @@ import os
 import platform
 from pathlib import Path
 
-PACKAGES = ("edge-liif", "numpy", "pillow", "scikit-image", "opencv-python-headless", "openvino", "torch")
+PACKAGES = (
+    *("edge-liif", "numpy", "pillow", "scikit-image", "opencv-python-headless"),
+    *("openvino", "onnxruntime", "torch", "torchao"),
+)
 NOT_INSTALLED = "not installed"
 FEATURES = (
     *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8"),

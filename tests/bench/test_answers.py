@@ -21,7 +21,7 @@ def answer(report: dict, part: str) -> str:
 
 
 def test_ahead_of_real_pictures(report: dict) -> None:
-    said = answer(report, f"Is {EDSR} at x3 ahead")
+    said = answer(report, f"ahead of quantization that has seen real pictures, {EDSR} at x3")
     assert said.startswith("Yes: ")
     assert "others, real pictures, openvino int8 loses 0.05 dB" in said
     assert "W8A8, lockstep, openvino int8 without data 0.01" in said
@@ -30,15 +30,31 @@ def test_ahead_of_real_pictures(report: dict) -> None:
 def test_not_ahead_is_said_too(report: dict) -> None:
     behind = copy.deepcopy(report)
     peer = next(p for p in behind["points"] if p["peer"] and p["mean"] and p["scale"] == 3)
+    peer["mean"]["psnr_y"] += 0.042
+    assert answer(behind, f"ahead of quantization that has seen real pictures, {EDSR} at x3").startswith(
+        "Ahead or level: "
+    )
     peer["mean"]["psnr_y"] += 0.2
-    assert answer(behind, f"Is {EDSR} at x3 ahead").startswith("Not everywhere: ")
+    assert answer(behind, f"ahead of quantization that has seen real pictures, {EDSR} at x3").startswith(
+        "Not everywhere: "
+    )
 
 
 def test_a_larger_file_of_ours_does_not_count(report: dict) -> None:
     small = copy.deepcopy(report)
     peer = next(p for p in small["points"] if p["peer"] and p["mean"] and p["scale"] == 3)
     peer["bytes"] = 800_000
-    assert "W4A8, lockstep, openvino int8 without data 0.10" in answer(small, f"Is {EDSR} at x3 ahead")
+    assert "W4A8, lockstep, openvino int8 without data 0.10" in answer(
+        small, f"ahead of quantization that has seen real pictures, {EDSR} at x3"
+    )
+
+
+def test_smaller_than_all_of_ours_is_not_passed_over(report: dict) -> None:
+    small = copy.deepcopy(report)
+    peer = next(p for p in small["points"] if p["peer"] and p["mean"] and p["scale"] == 3)
+    peer["bytes"] = 1000
+    said = answer(small, f"ahead of quantization that has seen real pictures, {EDSR} at x3")
+    assert said.startswith("Not everywhere: ") and "nothing measured of ours is as small" in said
 
 
 def test_what_collapsed_is_named(report: dict) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torchao")
 
-from edge_liif.bench.recipe import parse_recipe, recipe_of
+from edge_liif.bench.recipe import parse_recipe, recipe_of, with_real_twins
 from edge_liif.bench.report import compress_command
 from edge_liif.bench.sweep import Sweep, sweep_settings
 from edge_liif.compress.config import CompressConfig
@@ -50,6 +50,8 @@ def test_the_command_makes_the_same_recipe() -> None:
     assert compress_command("m", other, "o") == "edge-liif compress m --prune 0.3 --scale 2 --multiple 32 -o o"
     beyond = recipe_of({"name": "mine", "weight_bits": 4, "margin": 1.2})
     assert compress_command("m", beyond, "o") == "edge-liif compress m --config mine.toml -o o"
+    twin = with_real_twins((beyond,), Path("photos"))[1]
+    assert compress_command("m", twin, "o") == "edge-liif compress m --config mine.toml --calibrate-on photos -o o"
 
 
 def test_a_sweep_file(tmp_path: Path) -> None:

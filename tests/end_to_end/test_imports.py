@@ -57,3 +57,12 @@ def test_the_spy_sees_torch_when_it_is_there(picture):
     picture("a.png")
     arguments = ["run", "a.png", "--scale", "2", "--engine", "torch", "--precision", "fp32"]
     assert "torch" in loaded(f"from edge_liif.cli import main; main({arguments!r})")
+
+
+def test_timed_peers_start_alone(here):
+    """A process of the lab is timed from its start, and its memory is: it loads what it enlarges with."""
+    pytest.importorskip("PIL")
+    code = "import sys, io; sys.stdin = io.StringIO(''); from edge_liif.bench.timed import main; "
+    code += "main(['peer:bicubic (PIL)', '', '', '2', '32', '32', '1'])"
+    modules = loaded(code)
+    assert "PIL" in modules and not {"torch", "openvino", "onnx", "onnxruntime", "nncf"} & modules

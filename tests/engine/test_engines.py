@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from edge_liif.engine.base import TileShape
+from edge_liif.engine.registry import ENGINES
 from edge_liif.engine.select import TOLERANCE, candidates, known_answer_error, open_engine
 from edge_liif.errors import EngineError
 from edge_liif.geometry import Geometry, axis_queries
@@ -14,7 +15,7 @@ from edge_liif.model.checkpoint import Network
 from edge_liif.model.reference import literal_enlarge
 from edge_liif.upscaler import load
 
-HERE = candidates("openvino", "cpu") + candidates("torch", "cpu") + candidates("onnx", "cpu")
+HERE = [way for engine in ENGINES for way in candidates(engine, "cpu")]
 
 
 def block(engine, lr: np.ndarray, out: tuple[int, int], spare: int = 0) -> np.ndarray:
@@ -38,7 +39,7 @@ def test_known_answer(option: tuple[str, str, str], name: str) -> None:
         assert error < 1e-5
 
 
-@pytest.mark.parametrize("engine", ["openvino", "torch", "onnx"])
+@pytest.mark.parametrize("engine", [engine for engine, _, precision in HERE if precision == "fp32"])
 @pytest.mark.parametrize("name", ["small_rdn", "small_edsr"])
 @pytest.mark.parametrize("spare", [0, 5])
 def test_unequal_widths_and_padded_blocks(engine: str, name: str, spare: int, request: pytest.FixtureRequest) -> None:

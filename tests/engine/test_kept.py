@@ -87,6 +87,9 @@ def test_the_least_recently_used_goes_and_the_bound_holds(small_edsr: Network) -
         answer(engine, size)
         assert kept <= room
         assert engine.keep(shape_of(size), room) <= room
+        # a decoder's request holds the hidden map that it read last: it must not outlive the encoder that counts it
+        keys = set(engine._kept._things)
+        assert all((key.height, key.width) in keys for key in keys if isinstance(key, TileShape))
     assert len(engine.compiled) == 8
     for size in (C, A):  # B, used longest ago, made room for D
         answer(engine, size)
@@ -138,7 +141,7 @@ def test_the_plan_counts_what_is_kept_and_a_cap_leaves_no_more() -> None:
     later = plan_of(free, pictures[0])
     assert 0 < later.parts["kept"] <= KEPT_BYTES
     assert later.peak_bytes == first.peak_bytes + later.parts["kept"]
-    cap = first.peak_bytes + later.parts["kept"] // 2
+    cap = first.peak_bytes + 2 * later.parts["kept"] // 3
     capped = load(engine="openvino", precision="fp32", memory=cap)
     for picture in pictures:
         list(capped.rows(picture, plan_of(capped, picture)))

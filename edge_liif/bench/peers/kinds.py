@@ -61,8 +61,14 @@ class EnlargingPeer(Peer):
         return self.scales is None or scale in self.scales
 
     def bytes(self, scale: float) -> int | None:
-        """Size of what is loaded for a scale that it has; None where nothing is."""
-        return None if self.files is None else sum(path.stat().st_size for path in self.files(int(scale)))
+        """Size of what is loaded for a scale that it has; None where nothing is, or where this release of its package
+        calls its files otherwise."""
+        if self.files is None:
+            return None
+        try:
+            return sum(path.stat().st_size for path in self.files(int(scale)))
+        except OSError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ afterwards: that of the tiles which the planner would choose for our own int8 ne
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 from pathlib import Path
 from typing import Any
@@ -24,27 +23,14 @@ from ...engine.openvino_graphs import FloatGraphs
 from ...errors import EngineError
 from ...model.checkpoint import Network
 from .calibration import blocks, in_turns, windows
-from .kinds import REAL_PICTURES, QuantizingPeer
 
 # Of the hidden map between the graphs, as our int8 engine has it.
 STORAGE = ov.Type.f16
 GRAPHS = ("encoder", "decoder")
 
 
-def nncf_peer(name: str, preset: str, floats_as_ours: bool = False) -> QuantizingPeer:
-    """NNCF with one of its presets. floats_as_ours: what edge-liif leaves in floats is left so by NNCF, too."""
-    return QuantizingPeer(
-        name,
-        {"nncf": "nncf"},
-        "pip install 'edge-liif[peers]'",
-        REAL_PICTURES,
-        engine="openvino",
-        make=functools.partial(_make, preset=preset, floats_as_ours=floats_as_ours),
-        open=_open,
-    )
-
-
-def _make(network: Network, pictures: NDArray[np.uint8], folder: Path, preset: str, floats_as_ours: bool) -> None:
+def quantize(network: Network, pictures: NDArray[np.uint8], folder: Path, preset: str, floats_as_ours: bool) -> None:
+    """Write both graphs of a float network, quantized on crops (N, H, W, 3), into a folder. Raises what NNCF raises."""
     inputs = _calibration(network, pictures)
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bars; our own output may be JSON
         import logging
@@ -54,16 +40,13 @@ def _make(network: Network, pictures: NDArray[np.uint8], folder: Path, preset: s
         nncf.set_log_level(logging.ERROR)
         for kind, (model, data) in zip(GRAPHS, inputs, strict=True):
             ignored = nncf.IgnoredScope(names=_floats_in_ours(model)) if floats_as_ours else None
-            try:
-                quantized = nncf.quantize(
-                    model,
-                    nncf.Dataset(data),
-                    preset=nncf.QuantizationPreset(preset),
-                    subset_size=len(data),
-                    ignored_scope=ignored,
-                )
-            except Exception as error:  # its exceptions share no base that is documented
-                raise EngineError(f"NNCF failed: {' '.join(str(error).split())[:200]}") from error
+            quantized = nncf.quantize(
+                model,
+                nncf.Dataset(data),
+                preset=nncf.QuantizationPreset(preset),
+                subset_size=len(data),
+                ignored_scope=ignored,
+            )
             ov.save_model(quantized, folder / f"{kind}.xml", compress_to_fp16=False)
 
 
@@ -120,7 +103,8 @@ def _floats_in_ours(model: ov.Model) -> list[str]:
     return names
 
 
-def _open(network: Network, folder: Path, threads: int | None) -> OpenVINOEngine:
+def open_engine(network: Network, folder: Path, threads: int | None) -> OpenVINOEngine:
+    """Executes what `quantize` has written."""
     return OpenVINOEngine(network, "int8", threads=threads, graphs=_QuantizedGraphs(network, folder))
 
 
@@ -141,9 +125,12 @@ class _QuantizedGraphs(FloatGraphs):
         """A quantized graph with the shapes of the float graph that it came from: its inputs', and those that its
         Reshape nodes have as constants."""
         model = ov.Core().read_model(self._folder / f"{kind}.xml")
+        inputs = [[p.get_friendly_name() for p in m.get_parameters()] for m in (model, like)]
+        if inputs[0] != inputs[1] or len(_reshapes(model)) != len(_reshapes(like)):
+            raise EngineError(
+                f"NNCF changed the {kind}'s inputs or shapes; its version is not one that this code knows"
+            )
         for own, wanted in zip(model.get_parameters(), like.get_parameters(), strict=True):
-            if own.get_friendly_name() != wanted.get_friendly_name():
-                raise EngineError(f"NNCF changed the {kind}'s inputs; its version is not one that this code knows")
             own.set_partial_shape(wanted.get_partial_shape())
         for own, wanted in zip(_reshapes(model), _reshapes(like), strict=True):
             target = wanted.input_value(1).get_node().get_data()

@@ -16,7 +16,7 @@ def about_peers(points: Sequence[Point]) -> str:
         text += (
             " W8A8 by others: post-training quantization of the same float network, calibrated on 20 crops of 96x96 LR "
             f"pixels of the real pictures in {quantizing[0].recipe.calibrate_on}, which is not data-free; executed by "
-            "the same engines in the same tiles as ours."
+            "the same code in the same tiles as ours, NNCF's graphs by OpenVINO, ONNX Runtime's by ONNX Runtime."
         )
     if any(p.peer is not None and p.file is None and p.peer.packages for p in points):
         text += " Other networks enlarge by the code of their own packages, on the CPU."

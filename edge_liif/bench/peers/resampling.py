@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engine.base import usable_cpus
 from ...evaluate.protocol import Enlarger, enlarge_bicubic
 
 
@@ -19,7 +18,7 @@ def lanczos(threads: int | None) -> Enlarger:
     """OpenCV's, of 8 x 8 pixels."""
     import cv2
 
-    cv2.setNumThreads(threads or os.cpu_count() or 1)
+    cv2.setNumThreads(threads or usable_cpus())
 
     def enlarge(lr: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
         large = cv2.resize(lr, size[::-1], interpolation=cv2.INTER_LANCZOS4)

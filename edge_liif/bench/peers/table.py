@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .kinds import ALONE, PERCEPTUAL, EnlargingPeer, QuantizingPeer
-from .nncf_openvino import nncf_peer
+from .nncf_peer import nncf_peer
 from .onnx_static import onnx_runtime_peer
 from .packages import dat_light, files_of, opened_by, real_cugan, real_esrgan_photo, real_esrgan_video, waifu2x
 from .resampling import bicubic, lanczos
