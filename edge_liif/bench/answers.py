@@ -30,7 +30,7 @@ def answers(report: Mapping[str, Any]) -> list[dict[str, str]]:
         bad = [p for p in own if _loss(p, base) > COLLAPSED_DB]
         if bad:
             bad.sort(key=lambda p: -_loss(p, base))
-            worst = ", ".join(f"{p['name']} ({_loss(p, base):.1f} dB)" for p in bad)
+            worst = "; ".join(f"{_short(p)} ({_loss(p, base):.1f} dB)" for p in bad)
             question = f"What must not be made of {where}?"
             found.append({"question": question, "answer": f"What loses more than {COLLAPSED_DB:g} dB: {worst}."})
     return found
@@ -49,11 +49,11 @@ def _against_real_pictures(own: Sequence[Point], base: Point) -> str | None:
         theirs = _loss(peer, base)
         if best is None:
             verdicts.append(None)
-            said.append(f"{peer['name']} loses {theirs:.2f} dB, and nothing measured of ours is as small")
+            said.append(f"{_short(peer)} loses {theirs:.2f} dB, and nothing measured of ours is as small")
             continue
         ours = _loss(best, base)
         verdicts.append(ours - theirs)
-        said.append(f"{peer['name']} loses {theirs:.2f} dB, {best['name']} without data {ours:.2f}")
+        said.append(f"{_short(peer)} loses {theirs:.2f} dB, {_short(best)} without data {ours:.2f}")
     if not said:
         return None
     if all(v is not None and v < -SAME_DB for v in verdicts):
@@ -63,6 +63,11 @@ def _against_real_pictures(own: Sequence[Point], base: Point) -> str | None:
     else:
         verdict = "Not everywhere"
     return f"{verdict}: {'; '.join(said)}."
+
+
+def _short(point: Point) -> str:
+    """Its name without the model's, which the question has."""
+    return str(point["name"]).removeprefix(f"{point['model']}, ")
 
 
 def _loss(point: Point, base: Point) -> float:

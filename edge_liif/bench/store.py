@@ -13,8 +13,10 @@ from ..errors import UsageError
 from ..image.part_file import os_reason
 
 PACKAGE = Path(__file__).parents[1]
-# What numbers depend on: everything but the command line and files of pictures.
+# What numbers depend on: everything but the command line, files of pictures
 NUMERIC = ("bench", "compress", "engine", "evaluate", "model", "tiling", "geometry.py", "upscaler.py")
+# and how they are shown: a better page must not cost hours of measuring
+SHOWN = ("answers", "compare_page", "document", "page", "recommend", "report", "tables")
 
 
 class Store:
@@ -56,7 +58,7 @@ def code_version() -> str:
     """Hash of the sources that numbers depend on."""
     digest = hashlib.sha256()
     places = [PACKAGE / part for part in NUMERIC]
-    files = [path for place in places for path in ([place] if place.is_file() else place.rglob("*.py"))]
-    for path in sorted(files):
+    files = {path for place in places for path in ([place] if place.is_file() else place.rglob("*.py"))}
+    for path in sorted(files - {PACKAGE / "bench" / f"{name}.py" for name in SHOWN}):
         digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
     return digest.hexdigest()[:16]
