@@ -23,6 +23,7 @@ from edge_liif.bench.recommend import pareto, psnr, reference, size
 
 Point = dict[str, Any]
 NEAR_DB = 0.008
+FRONT, OTHERS = "#0b6e99", "#c0392b"
 
 
 def ratio(point: Point) -> float | None:
@@ -33,7 +34,8 @@ def label(point: Point) -> str:
     """Recipe and precision: `W8A8`, `original fp32`; a peer's own name."""
     if point["peer"] and point["recipe"] is None:
         return point["name"]
-    recipe = point["recipe"].replace(", lockstep", "")
+    # all quantizers make W8A8
+    recipe = point["recipe"].rpartition("W8A8 by ")[2].replace("floats as in edge-liif", "our floats")
     return recipe if point["precision"] == "int8" else f"{recipe} {point['precision']}"
 
 
@@ -45,19 +47,20 @@ def draw(axes: Any, points: list[Point], cost: Any, unit: str, less_is_better: b
     named: list[tuple[float, float, list[str], str]] = []
     for point in points:
         mine = not point["peer"] and point["data_free"]
-        colour = "#0b6e99" if point in front else "#555555" if mine else "#c0392b"
+        colour = FRONT if point in front else "#555555" if mine else OTHERS
         x, y = cost(point), psnr(point)
         axes.plot(x, y, "o" if mine else "x", color=colour, markersize=6 if point in front else 4)
         # points that lie on each other share a label
-        near = next((n for n in named if abs(n[0] / x - 1) < 0.03 and abs(n[1] - y) < NEAR_DB), None)
+        near = next((n for n in named if n[3] == colour and abs(n[0] / x - 1) < 0.03 and abs(n[1] - y) < NEAR_DB), None)
         if near is None:
             named.append((x, y, [label(point)], colour))
         else:
             near[2].append(label(point))
     for x, y, words, colour in named:
-        axes.annotate(" / ".join(words), (x, y), (4, 4), textcoords="offset points", fontsize=7, color=colour)
+        place = (5, -9) if colour == OTHERS else (4, 4)
+        axes.annotate(" / ".join(words), (x, y), place, textcoords="offset points", fontsize=7, color=colour)
     line = sorted((cost(p), psnr(p)) for p in front)
-    axes.plot(*zip(*line, strict=True), "-", color="#0b6e99", linewidth=1, alpha=0.5)
+    axes.plot(*zip(*line, strict=True), "-", color=FRONT, linewidth=1, alpha=0.5)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
