@@ -38,7 +38,7 @@ def make_report(sweep: Sweep, measured: Measured, command: str) -> dict[str, Any
         "created": datetime.date.today().isoformat(),
         "commit": _commit(),
         "environment": measured.environment | peer_versions(measured.points),
-        "protocol": _protocol(sweep) + about_peers(measured.points),
+        "protocol": _protocol(sweep, measured) + about_peers(measured.points),
         "datasets": measured.datasets,
         "scales": list(sweep.scales),
         "bicubic": [_quality(measured, None, scale) | {"scale": scale} for scale in sweep.scales],
@@ -171,18 +171,22 @@ def _sensitivity(measured: Measured) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _protocol(sweep: Sweep) -> str:
+def _protocol(sweep: Sweep, measured: Measured) -> str:
     resizer = "MATLAB" if sweep.downsample == "matlab" else "PIL"
     text = (
         f"LR by {resizer} bicubic (fractional scales and x6 up: PIL); every method enlarges the same uint8 LR; results "
         "clamped, not rounded; PSNR-Y in dB of the RGB difference weighted [65.738, 129.057, 25.064]/256, SSIM and "
         "MS-SSIM of BT.601 Y, a border of ceil(scale) pixels left out, means of the pictures' values. Fidelity is "
-        "PSNR-Y to the uncompressed network's own output; LPIPS by its authors' package (AlexNet)."
+        "PSNR-Y to the uncompressed network's own output."
     )
+    if any(score["lpips"] is not None for scores in measured.quality.values() for score in scores):
+        text += " LPIPS by its authors' package, AlexNet."
     if sweep.rounds:
         text += (
             f" Speed: a picture of {sweep.size[0]}x{sweep.size[1]} LR pixels, array to array, every point a process of "
-            f"its own, in turns, {sweep.rounds} rounds; ratio: the reference's time by the point's in the same round."
+            f"its own, in turns, {sweep.rounds} rounds; ratio: the first point's time by the point's in the same "
+            "round. Megapixels a second are the first point's times the ratio, so that points compare whenever they were "
+            "timed."
         )
     return text
 
