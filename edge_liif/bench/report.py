@@ -185,8 +185,7 @@ def _protocol(sweep: Sweep, measured: Measured) -> str:
         text += (
             f" Speed: a picture of {sweep.size[0]}x{sweep.size[1]} LR pixels, array to array, every point a process of "
             f"its own, in turns, {sweep.rounds} rounds; ratio: the first point's time by the point's in the same "
-            "round. Megapixels a second are the first point's times the ratio, so that points compare whenever they were "
-            "timed."
+            "round. Megapixels a second are the first point's times the ratio: points compare whenever they were timed."
         )
     return text
 
