@@ -91,7 +91,6 @@ def test_a_compressed_start_finds_what_is_not_needed(teacher):
         for part in ("weight", "bias"):
             tensors[f"encoder.body.{b}.body.0.{part}"][2:] = tensors[f"encoder.body.{b}.body.0.{part}"][:2]
     redundant = Network(teacher.spec, tensors)
-    torch.manual_seed(0)
     encoder = RDNSpec(4, ((2,) * 6,), 4)
     lr = torch.rand(8, 3, 32, 32) * 2 - 1
     student = as_network(encoder, start.compressed(encoder, redundant, lr), redundant)
