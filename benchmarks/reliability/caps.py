@@ -28,12 +28,8 @@ from edge_liif.model.spec import ModelSpec
 # (model, engine, precision, scale)
 CASES = [
     ("edsr-baseline-liif-int8", "openvino", "auto", "3"),
-    ("rdn-liif-s", "openvino", "fp32", "2"),
-    ("rdn-liif-s", "openvino", "fp32", "3"),
-    ("rdn-liif-s", "openvino", "fp32", "4"),
-    ("rdn-liif-s", "torch", "fp32", "3"),
-    ("rdn-liif-s", "onnx", "fp32", "3"),
-    ("B", "openvino", "fp32", "3"),
+    *(("rdn-liif-s", engine, "fp32", scale) for engine in ("openvino", "torch", "onnx") for scale in "234"),
+    *(("B", engine, "fp32", "3") for engine in ("openvino", "torch", "onnx")),
 ]
 
 
@@ -43,6 +39,7 @@ def main() -> None:
     parser.add_argument("--size", default="640x3600")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--only", help="Cases whose model contains this.", default="")
+    parser.add_argument("--engine", help="Cases of this engine.")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     print("| model | engine | precision | scale | cap MiB | tile | halo x | predicted | measured | of cap | seconds |")
@@ -58,7 +55,7 @@ def main() -> None:
             network.tensors[f"{layer_names(spec.decoder)[-1]}.weight"] *= 0.01
             save_network(with_known_answer(network), large)
         for model, engine, precision, scale in CASES:
-            if options.only not in model:
+            if options.only not in model or options.engine not in (None, engine):
                 continue
             for cap in options.caps:
                 out = folder / "out.png"
