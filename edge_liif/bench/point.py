@@ -32,7 +32,7 @@ class Point:
 
     @property
     def source(self) -> str:
-        """What `enlargers.enlarger` takes."""
+        """A model file or a peer, in `enlargers.enlarger`'s words."""
         if self.peer is None:
             assert self.file is not None
             return str(self.file.path)
@@ -49,9 +49,14 @@ class Point:
         """Whether it can enlarge by this factor."""
         return not isinstance(self.peer, EnlargingPeer) or self.peer.has(scale)
 
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """What `enlargers.enlarger` takes, but for threads."""
+        return self.source, self.engine, self.precision
+
     def open(self, threads: int | None) -> Enlarger:
-        return enlarger(self.source, self.engine, self.precision, threads)
+        return enlarger(*self.words, threads)
 
     def runner(self, scale: float, sweep: Sweep) -> Runner:
         numbers = (scale, *sweep.size, sweep.threads or 0)
-        return Runner(self.key, (self.source, self.engine, self.precision, *map(str, numbers)))
+        return Runner(self.key, (*self.words, *map(str, numbers)))

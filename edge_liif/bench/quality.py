@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,28 +25,33 @@ REMEMBERED_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is measured on. Raises UsageError, ImageError where a picture can't be used."""
+    """What is measured on; share: (k, n) for every n-th picture from the k-th on. Raises UsageError, ImageError where a
+    picture can't be used."""
 
     datasets: Sequence[Dataset]
     scale: float
     downsample: Downsample
     limit: int | None
+    share: tuple[int, int] = (0, 1)
 
     def key(self) -> str:
-        """Hash of the pictures' contents and of how LR is made."""
+        """Hash of all the pictures' contents and of how LR is made."""
         files = [(d.name, p.name, sha256_of(p)) for d in self.datasets for p in d.paths[: self.limit]]
         return key_of(files, self.scale, self.downsample)
 
     @property
     def count(self) -> int:
-        return sum(len(d.paths[: self.limit]) for d in self.datasets)
+        return len(self._paths())
 
     def pairs(self) -> Any:
         """(data set, picture's name, HR, LR) one after the other."""
-        for dataset in self.datasets:
-            for path in dataset.paths[: self.limit]:
-                pair = low_resolution(load_rgb(path), self.scale, self.downsample)
-                yield dataset.name, path.name, pair.hr, pair.lr
+        for dataset, path in self._paths():
+            pair = low_resolution(load_rgb(path), self.scale, self.downsample)
+            yield dataset, path.name, pair.hr, pair.lr
+
+    def _paths(self) -> list[tuple[str, Path]]:
+        first, step = self.share
+        return [(d.name, path) for d in self.datasets for path in d.paths[: self.limit]][first::step]
 
 
 def remembered(enlarge: Enlarger) -> Enlarger:

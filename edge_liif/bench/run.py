@@ -19,14 +19,14 @@ from ..engine.select import candidates
 from ..errors import EdgeLiifError, EngineError, OutOfMemory
 from ..evaluate.datasets import find_datasets
 from ..evaluate.environment import environment_facts
-from ..evaluate.lpips import Distance, lpips_version, open_lpips
-from ..evaluate.protocol import Enlarger
+from ..evaluate.lpips import lpips_version, open_lpips
 from .crops import crops
+from .measurer import measurer
 from .networks import NetworkFile, network_file
 from .peers.points import enlarging_point, peer_points
 from .peers.table import BICUBIC
 from .point import Point
-from .quality import Pictures, measure, remembered
+from .quality import Pictures
 from .recipe import ORIGINAL, UNCOMPRESSED, BenchRecipe
 from .store import Store, code_version, key_of
 from .sweep import Sweep
@@ -187,21 +187,22 @@ def _ways(
 
 
 class _Perceptual:
-    """LPIPS, opened when the first picture is measured; who hasn't installed it hasn't asked for it."""
+    """LPIPS, tried when the first picture is measured; who hasn't installed it hasn't asked for it."""
 
     def __init__(self, missing: list[dict[str, str]]) -> None:
         self.version = lpips_version()
         self._missing = missing
 
     @functools.cached_property
-    def distance(self) -> Distance | None:
+    def works(self) -> bool:
         if self.version is None:
-            return None
+            return False
         try:
-            return open_lpips()
+            open_lpips()
         except EngineError as error:
             self._missing.append({"name": "LPIPS", "reason": str(error)})
-            return None
+            return False
+        return True
 
 
 def _quality(
@@ -213,38 +214,28 @@ def _quality(
         code_version(),
         measured.environment,
         perceptual.version,
-        perceptual.distance is not None,
+        perceptual.works,
     )
     # found now: a point that fails is taken out of the list
-    references_of = {p.model: reference_of(measured.points, p.model) for p in measured.points}
-    references: dict[str, Enlarger] = {}
-
-    def reference(point: Point) -> Enlarger | None:
-        if point.file is None:
-            return None
-        own = references_of[point.model]
-        if own.key == point.key:
-            return None
-        if own.key not in references:
-            references.clear()
-            references[own.key] = remembered(own.open(sweep.threads))
-        return references[own.key]
-
+    references = {p.model: reference_of(measured.points, p.model) for p in measured.points}
     bicubic = enlarging_point(BICUBIC)
-    for point in [bicubic, *measured.at(pictures.scale)]:
-        key = key_of(where, point.key, None if point.file is None else references_of[point.model].key)
-        scores = store.get(key)
-        if scores is None:
-            try:
-                step = functools.partial(steps, f"{point.name} x{pictures.scale:g}")
-                scores = measure(point.open(sweep.threads), reference(point), pictures, step, perceptual.distance)
-            except (EngineError, OutOfMemory) as error:
-                measured.fail(point, pictures.scale, error)
-                continue
-            store.put(key, scores)
-        else:
-            steps(point.name, pictures.count)
-        measured.quality[None if point is bicubic else point.key, pictures.scale] = scores
+    with measurer(pictures, sweep.jobs, sweep.threads, perceptual.works) as measure:
+        for point in [bicubic, *measured.at(pictures.scale)]:
+            own = None if point.file is None else references[point.model]
+            key = key_of(where, point.key, None if own is None else own.key)
+            scores = store.get(key)
+            if scores is None:
+                compared = None if own is None or own.key == point.key else own.words
+                try:
+                    step = functools.partial(steps, f"{point.name} x{pictures.scale:g}")
+                    scores = measure(point.words, compared, step)
+                except (EngineError, OutOfMemory) as error:
+                    measured.fail(point, pictures.scale, error)
+                    continue
+                store.put(key, scores)
+            else:
+                steps(point.name, pictures.count)
+            measured.quality[None if point is bicubic else point.key, pictures.scale] = scores
 
 
 def _speed(sweep: Sweep, store: Store, scale: float, measured: Measured, steps: _Steps) -> None:

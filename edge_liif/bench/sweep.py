@@ -22,7 +22,8 @@ class Sweep:
     the others for the rest; data: folders of pictures; downsample: pil or matlab; limit: only the first pictures of
     each folder; rounds: turns that each point has when it is timed, 0 for no timing; size: LR width and height of the
     picture that is timed; threads: None for all; crops: how many pictures are shown; peers: others beside us;
-    calibrate_on: folder of real pictures for those of them that quantize the same network with some.
+    calibrate_on: folder of real pictures for those of them that quantize the same network with some; jobs: processes
+    that measure quality, None for one for every four cores. What is timed is always alone.
     Raises UsageError for what can't be measured."""
 
     models: tuple[str, ...]
@@ -39,6 +40,7 @@ class Sweep:
     crops: int = 3
     peers: bool = False
     calibrate_on: Path | None = None
+    jobs: int | None = None
 
     def __post_init__(self) -> None:
         if not self.models or not self.data:
@@ -69,7 +71,7 @@ class Sweep:
 
 
 # Least and most of numbers that every point shares; None is left as it is.
-_RANGES = {"rounds": (0, 100), "limit": (1, 10**6), "threads": (1, 1024), "crops": (0, 20)}
+_RANGES = {"rounds": (0, 100), "limit": (1, 10**6), "threads": (1, 1024), "crops": (0, 20), "jobs": (1, 256)}
 
 
 def _repeated(names: list[str]) -> str | None:

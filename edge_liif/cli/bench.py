@@ -46,6 +46,13 @@ def bench(
     ] = None,
     size: Annotated[str | None, typer.Option(help="LR size of the picture that is timed; 384x256 by default.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that measure quality side by side; one for every four cores by default. Timing is alone.",
+        ),
+    ] = None,
     crops: Annotated[int | None, typer.Option(min=0, max=20, help="Pictures to show; 3 by default.")] = None,
     peers: Annotated[
         bool,
@@ -93,6 +100,7 @@ def bench(
         "limit": limit,
         "rounds": rounds,
         "threads": threads,
+        "jobs": jobs,
         "crops": crops,
         "peers": peers or None,
         "calibrate_on": calibrate_on,
