@@ -1,136 +1,201 @@
 """Quality of points one after the other, on the same pictures: by this process, or by several side by side.
 
-Several processes share the pictures and not the points. So the reference's output for a picture is computed once, by
-the process that compares every point with it.
+Several processes share the pictures and not the points. So a picture's reference is computed in one process only, which
+compares every point with it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
+import os
 import signal
+import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeAlias
 
 from ..engine.base import usable_cpus
 from ..errors import EdgeLiifError, EngineError
-from ..evaluate.lpips import open_lpips
+from ..evaluate.lpips import Distance, open_lpips
 from ..evaluate.protocol import Enlarger
 from .enlargers import enlarger
-from .quality import Pictures, measure, remembered
+from .quality import REMEMBERED_BYTES, Pictures, measure, remembered
 
 Words: TypeAlias = tuple[str, str, str]
 """Model, engine and precision, as `enlarger` takes them."""
 Scores: TypeAlias = list[dict[str, Any]]
 Measure: TypeAlias = Callable[[Words, Words | None, Callable[[], None]], Scores]
 """From a point, what it is compared with and what is called after each picture to the scores, picture by picture.
-Raises EdgeLiifError."""
+Raises what opening and using the point raise."""
 CORES_OF_A_PROCESS = 4
-"""More gain little on pictures of this size."""
+MOST_PROCESSES = 8
+"""Where nothing else is asked for: each takes the memory of a run."""
 
 
 @contextlib.contextmanager
 def measurer(pictures: Pictures, jobs: int | None, threads: int | None, perceptual: bool) -> Iterator[Measure]:
-    """jobs: processes, None for one for every four cores; threads: of all of them together, None for all cores;
-    perceptual: whether LPIPS is measured. The scores don't depend on jobs."""
-    threads = threads or usable_cpus()
-    jobs = min(jobs or max(1, threads // CORES_OF_A_PROCESS), max(1, pictures.count))
+    """jobs: processes, at most one for each thread and picture, None for one for every four threads; threads: of all of
+    them together, None for all cores; perceptual: whether LPIPS is measured."""
+    available = threads or usable_cpus()
+    jobs = jobs or min(MOST_PROCESSES, available // CORES_OF_A_PROCESS)
+    jobs = max(1, min(jobs, available, pictures.count))
     if jobs == 1:
         yield _Measurer(pictures, threads, perceptual)
         return
-    processes = _Processes(pictures, jobs, max(1, threads // jobs), perceptual)
+    processes = _Processes(
+        [_Measurer(replace(pictures, share=(k, jobs)), available // jobs, perceptual, jobs) for k in range(jobs)]
+    )
     try:
         yield processes
     finally:
         processes.close()
 
 
+@dataclass
 class _Measurer:
-    """Remembers what the last reference made of the pictures."""
+    """Remembers what the last reference made of the pictures. jobs: how many there are of its kind."""
 
-    def __init__(self, pictures: Pictures, threads: int, perceptual: bool) -> None:
-        self._pictures, self._threads = pictures, threads
-        self._distance = open_lpips() if perceptual else None
-        self._reference: tuple[Words, Enlarger] | None = None
+    pictures: Pictures
+    threads: int | None
+    perceptual: bool
+    jobs: int = 1
+    reference: tuple[Words, Enlarger] | None = None
 
     def __call__(self, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores:
-        if reference is not None and (self._reference is None or self._reference[0] != reference):
-            self._reference = reference, remembered(enlarger(*reference, self._threads))
-        own = None if reference is None or self._reference is None else self._reference[1]
-        return measure(enlarger(*point, self._threads), own, self._pictures, step, self._distance)
+        own = None
+        if reference is not None:
+            if self.reference is None or self.reference[0] != reference:
+                self.reference = None  # before the next one takes memory
+                opened = enlarger(*reference, self.threads)
+                self.reference = reference, remembered(opened, REMEMBERED_BYTES // self.jobs)
+            own = self.reference[1]
+        return measure(enlarger(*point, self.threads), own, self.pictures, step, self.distance)
+
+    @functools.cached_property
+    def distance(self) -> Distance | None:
+        return open_lpips() if self.perceptual else None
+
+
+@dataclass
+class _Failed:
+    """What a process says of an exception: itself if it is one of ours, which others know how to take."""
+
+    error: EdgeLiifError | None
+    trace: str
+
+    def exception(self) -> Exception:
+        return self.error or RuntimeError(f"in a process that measures: {self.trace}")
 
 
 class _Processes:
-    """One measurer in each process, with its share of pictures and threads."""
+    """Each with a measurer of its own."""
 
-    def __init__(self, pictures: Pictures, jobs: int, threads: int, perceptual: bool) -> None:
-        self._arguments = [(replace(pictures, share=(k, jobs)), threads, perceptual) for k in range(jobs)]
-        self._processes: list[tuple[BaseProcess, Connection]] = []
+    def __init__(self, measurers: list[_Measurer]) -> None:
+        self.measurers = measurers
+        self.running: dict[int, tuple[BaseProcess, Connection]] = {}
 
     def __call__(self, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores:
-        if not self._processes:  # not before: all may have been measured earlier
-            self._processes = [self._started(k) for k in range(len(self._arguments))]
-        for k, (_, connection) in enumerate(self._processes):
-            try:
-                connection.send((point, reference))
-            except OSError:  # it died of the point before
-                self._processes[k] = self._started(k)
-                self._processes[k][1].send((point, reference))
-        connections = {connection: k for k, (_, connection) in enumerate(self._processes)}
-        shares: dict[int, Scores] = {}
-        failure: Exception | None = None
-        while connections:
-            ready = wait(list(connections))
-            for connection, k in list(connections.items()):
+        try:
+            answers = self._answers((point, reference), step)
+        except BaseException:
+            self.close()  # answers that nobody has taken would be taken for the next point's
+            raise
+        for _, answer in sorted(answers.items()):
+            if isinstance(answer, _Failed):
+                raise answer.exception()
+        jobs = len(self.measurers)
+        return [answers[i % jobs][i // jobs] for i in range(sum(map(len, answers.values())))]
+
+    def _answers(self, task: tuple[Words, Words | None], step: Callable[[], None]) -> dict[int, Any]:
+        for k in range(len(self.measurers)):
+            if k not in self.running:  # not before: all may have been measured earlier
+                self._start(k)
+            with contextlib.suppress(OSError):  # its end is seen below
+                self.running[k][1].send(task)
+        answers: dict[int, Any] = {}
+        while len(answers) < len(self.measurers):
+            waiting = {connection: k for k, (_, connection) in self.running.items() if k not in answers}
+            ready = wait(list(waiting))
+            for connection, k in waiting.items():
                 if connection not in ready:
                     continue
                 try:
                     answer = connection.recv()
                 except (EOFError, OSError):
-                    answer = EngineError("the process that measured it was ended, perhaps for lack of memory")
-                    self._processes[k] = self._started(k)
+                    status = self._end(k)
+                    reason = " (killed, as for lack of memory)" if status == -signal.SIGKILL else ""
+                    answer = _Failed(EngineError(f"its process ended with status {status}{reason}"), "")
                 if answer is None:
                     step()
-                    continue
-                del connections[connection]
-                if isinstance(answer, Exception):
-                    failure = failure or answer
                 else:
-                    shares[k] = answer
-        if failure is not None:
-            raise failure
-        jobs = len(shares)
-        return [shares[i % jobs][i // jobs] for i in range(sum(map(len, shares.values())))]
+                    answers[k] = answer
+        return answers
 
     def close(self) -> None:
-        for process, _ in self._processes:
-            process.terminate()
-        for process, connection in self._processes:
-            process.join()
-            connection.close()
+        for k in list(self.running):
+            self._end(k)
 
-    def _started(self, k: int) -> tuple[BaseProcess, Connection]:
+    def _end(self, k: int) -> int | None:
+        process, connection = self.running.pop(k)
+        connection.close()
+        process.join(0.5)  # for its status, if it ended by itself
+        process.kill()
+        process.join()
+        return process.exitcode
+
+    def _start(self, k: int) -> None:
         # spawned: a fork would inherit the engines' threads half-way
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, *self._arguments[k]), daemon=True)
-        process.start()
+        process = context.Process(target=_serve, args=(there, self.measurers[k]), daemon=True)
+        with _on_cores(k, len(self.measurers)), _without_interrupts():
+            process.start()
+        self.running[k] = process, here
         there.close()  # so that its end is seen here
-        return process, here
 
 
-def _serve(connection: Connection, pictures: Pictures, threads: int, perceptual: bool) -> None:
-    """Measure what comes, until nothing can come any more; an answer is scores or an exception, None a picture done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has heard it too, and ends this
-    measure_point = _Measurer(pictures, threads, perceptual)
-    with contextlib.suppress(EOFError, OSError):
-        while True:
+def _serve(connection: Connection, measurer: _Measurer) -> None:
+    """Measure what comes until nothing can come any more. An answer is scores or `_Failed`; None: a picture is done."""
+    while True:
+        try:
             point, reference = connection.recv()
-            try:
-                answer: Any = measure_point(point, reference, lambda: connection.send(None))
-            except EdgeLiifError as error:
-                answer = error
-            connection.send(answer)
+        except (EOFError, OSError):
+            return
+        try:
+            connection.send(measurer(point, reference, lambda: connection.send(None)))
+        except Exception as error:
+            ours = error if isinstance(error, EdgeLiifError) else None
+            connection.send(_Failed(ours, traceback.format_exc()))
+
+
+@contextlib.contextmanager
+def _on_cores(k: int, n: int) -> Iterator[None]:
+    """What starts here keeps to the k-th of n parts of the cores, where the system knows such a thing. OpenVINO binds
+    its threads to cores: without this, every process would take the first ones."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    part = len(cores) // n
+    os.sched_setaffinity(0, cores[k * part : (k + 1) * part] or cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """What starts here never hears Ctrl-C, which goes to all processes of a terminal: its parent does, and ends it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

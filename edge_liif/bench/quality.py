@@ -54,8 +54,8 @@ class Pictures:
         return [(d.name, path) for d in self.datasets for path in d.paths[: self.limit]][first::step]
 
 
-def remembered(enlarge: Enlarger) -> Enlarger:
-    """The same function, which computes a picture once as long as REMEMBERED_BYTES hold its results."""
+def remembered(enlarge: Enlarger, most_bytes: int = REMEMBERED_BYTES) -> Enlarger:
+    """The same function, which computes a picture once as long as its results take no more than so many bytes."""
     known: dict[str, NDArray[np.float32]] = {}
     held = 0
 
@@ -65,7 +65,7 @@ def remembered(enlarge: Enlarger) -> Enlarger:
         if key in known:
             return known[key]
         result = enlarge(lr, size)
-        if held + result.nbytes <= REMEMBERED_BYTES:
+        if held + result.nbytes <= most_bytes:
             known[key] = result
             held += result.nbytes
         return result

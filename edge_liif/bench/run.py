@@ -187,7 +187,7 @@ def _ways(
 
 
 class _Perceptual:
-    """LPIPS, tried when the first picture is measured; who hasn't installed it hasn't asked for it."""
+    """LPIPS, tried before the first picture is measured; who hasn't installed it hasn't asked for it."""
 
     def __init__(self, missing: list[dict[str, str]]) -> None:
         self.version = lpips_version()
@@ -230,6 +230,8 @@ def _quality(
                     step = functools.partial(steps, f"{point.name} x{pictures.scale:g}")
                     scores = measure(point.words, compared, step)
                 except (EngineError, OutOfMemory) as error:
+                    if point is bicubic:
+                        raise
                     measured.fail(point, pictures.scale, error)
                     continue
                 store.put(key, scores)

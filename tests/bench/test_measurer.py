@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import pytest
 
@@ -36,37 +38,64 @@ def networks(tmp_path_factory, small_edsr, small_rdn) -> tuple[tuple[str, str, s
     return tuple(words)
 
 
+def nothing() -> None:
+    pass
+
+
+BICUBIC = ("peer:bicubic (PIL)", "", "")
+
+
 def test_processes_measure_what_one_does(pictures, networks):
-    reference, point = networks
-    bicubic = ("peer:bicubic (PIL)", "", "")
+    tasks = [(BICUBIC, networks[0]), (networks[1], networks[0]), (BICUBIC, networks[1]), (networks[0], None)]
     done = []
     with measurer(pictures, 1, 2, False) as measure:
-        alone = [measure(words, reference, lambda: None) for words in (bicubic, point)]
-    with measurer(pictures, 3, 2, False) as measure:
-        together = [measure(words, reference, lambda: done.append(1)) for words in (bicubic, point)]
-        processes = [process for process, _ in measure._processes]
-    assert together == alone and len(done) == 10
+        alone = [measure(*task, nothing) for task in tasks]
+    with measurer(pictures, 2, 2, False) as measure:
+        together = [measure(*task, lambda: done.append(1)) for task in tasks]
+        processes = [process for process, _ in measure.running.values()]
+    assert together == alone and len(done) == 5 * len(tasks)
     assert [(s["dataset"], s["image"]) for s in alone[0]] == [(d, f"{k}.png") for k, d in enumerate("aaabb")]
-    assert len({s["psnr_y"] for s in alone[1]}) == 5 and all(s["fidelity"] for s in alone[1])
-    assert len(processes) == 3 and not any(process.is_alive() for process in processes)
+    assert len({s["psnr_y"] for s in alone[1]}) == 5 and alone[0][0]["fidelity"] != alone[2][0]["fidelity"]
+    assert len(processes) == 2 and not any(process.is_alive() for process in processes)
 
 
 def test_a_point_that_fails_leaves_the_others(pictures, networks):
-    reference, point = networks
-
-    def kill():
-        measure._processes[0][0].kill()
-
     with measurer(pictures, 2, 2, False) as measure:
-        with pytest.raises(EngineError, match="was ended"):
-            measure(point, reference, kill)
         with pytest.raises(ModelError, match="absent"):
-            measure(("absent.safetensors", "openvino", "fp32"), reference, lambda: None)
-        assert len(measure(point, reference, lambda: None)) == 5
+            measure(("absent.safetensors", "openvino", "fp32"), None, nothing)
+        with pytest.raises(RuntimeError, match=r"KeyError.*nobody"):
+            measure(("peer:nobody", "", ""), None, nothing)
+        expected = measure(BICUBIC, None, nothing)
+        for _ in range(2):  # a process that ended while nothing was asked of it is not waited for
+            measure.running[1][0].kill()
+            measure.running[1][0].join()
+            with pytest.raises(EngineError, match=r"ended with status -9 \(killed"):
+                measure(BICUBIC, None, nothing)
+            assert measure(BICUBIC, None, nothing) == expected
+
+        def stop():
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            measure(BICUBIC, networks[0], stop)
+        assert not measure.running
+        assert measure(BICUBIC, None, nothing) == expected, "not what was left of the one before"
 
 
-def test_no_more_processes_than_pictures_and_none_where_one_will_do(pictures):
-    with measurer(pictures, None, 3, False) as measure:  # three cores: one process, this one
-        assert not hasattr(measure, "_processes")
-    with measurer(pictures, 9, 2, False) as measure:
-        assert len(measure._arguments) == 5 and not measure._processes, "started when something is to be measured"
+def test_how_many_processes(pictures):
+    def count(jobs: int | None, threads: int) -> int:
+        with measurer(pictures, jobs, threads, False) as measure:
+            return len(getattr(measure, "measurers", [measure]))
+
+    assert [count(None, threads) for threads in (1, 7, 8, 64)] == [1, 1, 2, 5]
+    assert [count(9, 16), count(3, 2), count(2, 16)] == [5, 2, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or os.cpu_count() == 1, reason="cores can't be parted here")
+def test_each_has_cores_of_its_own(pictures):
+    mine = os.sched_getaffinity(0)
+    with measurer(pictures, 2, 2, False) as measure:
+        measure(BICUBIC, None, nothing)
+        theirs = [os.sched_getaffinity(process.pid) for process, _ in measure.running.values()]
+    assert os.sched_getaffinity(0) == mine
+    assert theirs[0] and not theirs[0] & theirs[1] and theirs[0] | theirs[1] <= mine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.conftest import tamed
 
 SWEEP = (
     'models = ["toy.safetensors"]\ndata = ["data"]\nrecipes = ["original", "w8a8", "w4:rtn", "w3:rtn"]\n'
-    'precisions = ["fp32", "int8"]\nsize = [32, 24]\nrounds = 2\ncrops = 1\npeers = true\nscales = [2]\n'
+    'precisions = ["fp32", "int8"]\nsize = [32, 24]\nrounds = 2\ncrops = 1\npeers = true\nscales = [2]\njobs = 1\n'
 )
 
 
@@ -77,9 +78,14 @@ def test_a_sweep_from_start_to_page(cli, refused, sweep, monkeypatch):
     assert more.status == 0, more.stderr
     found = {p["name"]: p for p in json.loads(more.stdout)["points"]}
     assert found[original["name"]]["speed"] == original["speed"] and found[eight["name"]] == eight
+
     # the second time nothing is measured again
-    for name in ("measure", "time_in_turns", "crops"):
-        monkeypatch.setattr(f"edge_liif.bench.run.{name}", lambda *a, **k: pytest.fail("measured again"))
+    def fail(*_, **__):
+        pytest.fail("measured again")
+
+    for name in ("time_in_turns", "crops"):
+        monkeypatch.setattr(f"edge_liif.bench.run.{name}", fail)
+    monkeypatch.setattr("edge_liif.bench.run.measurer", lambda *_: contextlib.nullcontext(fail))
     again = cli(*call, "--overwrite", "--json")
     assert again.status == 0, again.stderr
     assert json.loads(again.stdout)["points"] == report["points"]
