@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .duration import duration
 from .image.source import printable
 from .model import liif
 from .model.spec import ModelSpec
+from .work import work_of_plan
 
 if TYPE_CHECKING:
     from .job import Prepared
@@ -51,10 +53,7 @@ def explain_plan(prepared: Prepared, report: Report) -> list[str]:
     spec = upscaler.network.spec
     job, shape = plan.job, plan.shape
     features, hidden = spec.encoder.features, spec.decoder.hidden
-    once, each = spec.decoder_multiply_adds
-    planes = 2 if header.has_alpha else 1
-    encoder = planes * plan.window_pixels * (spec.encoder_multiply_adds + once)
-    decoder = planes * plan.evaluations * each
+    work = work_of_plan(spec, plan, header.has_alpha)
     bands = {1: "grey", 2: "grey+alpha", 3: "RGB", 4: "RGBA"}[header.bands]
     sx, sy = report.scale or (0, 0)
     scale = f"x{sx:.4g}" if abs(sx - sy) < 1e-3 else f"x{sx:.4g} by x{sy:.4g}"
@@ -81,10 +80,15 @@ def explain_plan(prepared: Prepared, report: Report) -> list[str]:
         lines.append("  alpha    goes through the same network; colour is bled under transparent pixels first")
     lines += [
         f"  out      {job.out_width}x{job.out_height} ({scale}), {bands}, {report.format}, rows streamed to the file",
-        f"  work     {_count(encoder + decoder)} multiply-adds: encoder {_count(encoder)}, decoder {_count(decoder)}",
+        f"  work     {_count(work.total)} multiply-adds: encoder {_count(work.encoder)}, "
+        f"decoder {_count(work.decoder)}",
         f"  memory   predicted peak {plan.peak_bytes / 2**20:,.0f} MiB: "
         + ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in plan.parts.items() if size >= 2**19),
     ]
+    if report.predicted_seconds is not None:
+        lines.append(
+            f"  time     about {duration(report.predicted_seconds)} to enlarge, at the pace of the self-check's tile"
+        )
     lines += [f"  warning  {warning}" for warning in report.warnings]
     return lines
 

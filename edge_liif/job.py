@@ -21,6 +21,7 @@ from .report import Report
 from .scale import Enlargement
 from .tiling.plan import Job, Plan
 from .tiling.run import Progress, RunLog
+from .work import work_of_plan
 
 if TYPE_CHECKING:
     from .chooser import ModelChooser
@@ -75,6 +76,7 @@ def prepare(
 
     Raises ImageError, OutputError, UsageError, ModelError, MemoryCapError, EngineError, before anything is written.
     """
+    from .engine.select import multiply_adds_per_second
     from .image.alpha import bleed_bytes
     from .image.disk_space import likely_bytes, space_warning
     from .image.part_file import resolve_target
@@ -166,6 +168,8 @@ def prepare(
     report.halo, report.exact_halo = plan.halo, spec.exact_halo
     report.memory_cap_bytes = plan.memory_cap
     report.predicted_peak_bytes, report.predicted_parts = plan.peak_bytes, plan.parts
+    if pace := multiply_adds_per_second(upscaler.network, choice):
+        report.predicted_seconds = round(work_of_plan(spec, plan, header.has_alpha).total / pace, 3)
     return Prepared(source, header, target, fmt, plan, upscaler, folder)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 class Report:
     """What was done to one picture, or what would be; `to_dict` is the object that --json prints.
 
-    compare: the page of before and after, once it is there; model_why, jpeg_quality, blocking: as in `chooser.Chosen`.
+    compare: the page of before and after, once it is there; predicted_seconds: of the stage "enlarge"; model_why,
+    jpeg_quality, blocking: as in `chooser.Chosen`.
     """
 
     input: str
@@ -45,6 +46,7 @@ class Report:
     predicted_peak_bytes: int | None = None
     temporary_bytes: int | None = None
     predicted_parts: dict[str, int] | None = None
+    predicted_seconds: float | None = None
     peak_memory_bytes: int | None = None
     peak_device_bytes: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..duration import duration
+
 
 class TimeLeft:
     """Of pictures done and still to do. Those that were there already, or failed, say nothing about the others; the
@@ -25,10 +27,4 @@ class TimeLeft:
 
     def __str__(self) -> str:
         """`, about 12 min left`, or nothing."""
-        seconds = self.seconds
-        if seconds is None:
-            return ""
-        for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-            if seconds >= 2 * size:
-                return f", about {seconds / size:.0f} {unit} left"
-        return f", about {max(1, round(seconds))} s left"
+        return "" if self.seconds is None else f", about {duration(self.seconds)} left"

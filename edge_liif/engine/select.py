@@ -24,6 +24,7 @@ from ..geometry import Geometry, axis_queries, cell_pattern, cells_read
 from ..model import selfcheck
 from ..model.checkpoint import Network
 from ..model.zoo import cache_home
+from ..work import work_of
 from .base import Engine, TileShape
 from .registry import ENGINES
 
@@ -56,10 +57,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine ready for work and why it was chosen."""
+    """An engine ready for work and why it was chosen. seconds: for the timed tile."""
 
     engine: Engine
     why: str
+    seconds: float | None = None
 
 
 def open_engine(network: Network, name: str, precision: str, device: str, threads: int | None = None) -> Engine:
@@ -158,7 +160,7 @@ def choose(
         f"{best.engine} {best.precision} on {best.device}: self-check error {best.error:.1e} of full scale, "
         f"{best.seconds:.3f} s a tile" + (f" (others: {', '.join(others)})" if others else "") + note
     )
-    return Choice(open_engine(network, best.engine, best.precision, best.device, threads), why)
+    return Choice(open_engine(network, best.engine, best.precision, best.device, threads), why, best.seconds)
 
 
 def _fastest(checks: list[Check]) -> Check:
@@ -244,6 +246,15 @@ def tile_seconds(engine: Engine, side: int) -> float:
     for _ in range(16):
         engine.decode(hidden, Geometry(rows, axis, (2 / scale, 2 / scale)))
     return time.perf_counter() - start
+
+
+def multiply_adds_per_second(network: Network, choice: Choice) -> float | None:
+    """The pace of the timed tile."""
+    if not choice.seconds:
+        return None
+    out = TIMED_SIDE * TIMED_SCALE
+    evaluations = axis_queries(TIMED_SIDE, out, 0, out).evaluations ** 2
+    return work_of(network.spec, TIMED_SIDE**2, evaluations).total / choice.seconds
 
 
 def _nvidia_driver() -> bool:

@@ -46,6 +46,7 @@ def test_plan_says_shapes_memory_and_papers_and_does_nothing(cli, picture):
         "120x90 (x3), RGBA, png",
         "G multiply-adds: encoder ",
         "predicted peak ",
+        "  time     about ",
         "engine ",
         "writer ",
     ):
