@@ -13,8 +13,8 @@ from typing import Any
 class Report:
     """What was done to one picture, or what would be; `to_dict` is the object that --json prints.
 
-    compare: the page of before and after, once it is there; predicted_seconds: of the stage "enlarge"; model_why,
-    jpeg_quality, blocking: as in `chooser.Chosen`.
+    compare: the page of before and after, once it is there; predicted_seconds: of the stage "enlarge", at
+    most so long where alpha may be the same everywhere; model_why, jpeg_quality, blocking: as in `chooser.Chosen`.
     """
 
     input: str

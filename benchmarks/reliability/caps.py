@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--size", default="640x3600")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--only", help="Cases whose model contains this.", default="")
-    parser.add_argument("--engine", help="Cases of this engine.")
+    parser.add_argument("--engine", choices=("openvino", "torch", "onnx"), help="Cases of this engine.")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     print("| model | engine | precision | scale | cap MiB | tile | halo x | predicted | measured | of cap | seconds |")

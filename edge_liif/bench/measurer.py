@@ -14,12 +14,13 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeAlias
 
 from ..engine.base import usable_cpus
-from ..errors import EdgeLiifError, EngineError
+from ..errors import EdgeLiifError, EngineError, OutOfMemory
 from ..evaluate.lpips import Distance, open_lpips
 from ..evaluate.protocol import Enlarger
 from .enlargers import enlarger
@@ -44,25 +45,26 @@ def measurer(pictures: Pictures, jobs: int | None, threads: int | None, perceptu
     jobs = jobs or min(MOST_PROCESSES, available // CORES_OF_A_PROCESS)
     jobs = max(1, min(jobs, available, pictures.count))
     if jobs == 1:
-        yield _Measurer(pictures, threads, perceptual)
+        yield _Alone(pictures, threads, perceptual)
         return
-    processes = _Processes(
-        [_Measurer(replace(pictures, share=(k, jobs)), available // jobs, perceptual, jobs) for k in range(jobs)]
+    shares = [replace(pictures, share=(k, jobs)) for k in range(jobs)]
+    side_by_side = _SideBySide(
+        [_Alone(share, available // jobs, perceptual, REMEMBERED_BYTES // jobs) for share in shares]
     )
     try:
-        yield processes
+        yield side_by_side
     finally:
-        processes.close()
+        side_by_side.close()
 
 
 @dataclass
-class _Measurer:
-    """Remembers what the last reference made of the pictures. jobs: how many there are of its kind."""
+class _Alone:
+    """Measures in this process. remembered_bytes: of what the last reference made of the pictures."""
 
     pictures: Pictures
     threads: int | None
     perceptual: bool
-    jobs: int = 1
+    remembered_bytes: int = REMEMBERED_BYTES
     reference: tuple[Words, Enlarger] | None = None
 
     def __call__(self, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores:
@@ -71,7 +73,7 @@ class _Measurer:
             if self.reference is None or self.reference[0] != reference:
                 self.reference = None  # before the next one takes memory
                 opened = enlarger(*reference, self.threads)
-                self.reference = reference, remembered(opened, REMEMBERED_BYTES // self.jobs)
+                self.reference = reference, remembered(opened, self.remembered_bytes)
             own = self.reference[1]
         return measure(enlarger(*point, self.threads), own, self.pictures, step, self.distance)
 
@@ -91,11 +93,11 @@ class _Failed:
         return self.error or RuntimeError(f"in a process that measures: {self.trace}")
 
 
-class _Processes:
-    """Each with a measurer of its own."""
+class _SideBySide:
+    """Processes, each of which measures alone."""
 
-    def __init__(self, measurers: list[_Measurer]) -> None:
-        self.measurers = measurers
+    def __init__(self, shares: list[_Alone]) -> None:
+        self.shares = shares
         self.running: dict[int, tuple[BaseProcess, Connection]] = {}
 
     def __call__(self, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores:
@@ -107,17 +109,17 @@ class _Processes:
         for _, answer in sorted(answers.items()):
             if isinstance(answer, _Failed):
                 raise answer.exception()
-        jobs = len(self.measurers)
+        jobs = len(self.shares)
         return [answers[i % jobs][i // jobs] for i in range(sum(map(len, answers.values())))]
 
     def _answers(self, task: tuple[Words, Words | None], step: Callable[[], None]) -> dict[int, Any]:
-        for k in range(len(self.measurers)):
+        for k in range(len(self.shares)):
             if k not in self.running:  # not before: all may have been measured earlier
                 self._start(k)
             with contextlib.suppress(OSError):  # its end is seen below
                 self.running[k][1].send(task)
         answers: dict[int, Any] = {}
-        while len(answers) < len(self.measurers):
+        while len(answers) < len(self.shares):
             waiting = {connection: k for k, (_, connection) in self.running.items() if k not in answers}
             ready = wait(list(waiting))
             for connection, k in waiting.items():
@@ -126,9 +128,7 @@ class _Processes:
                 try:
                     answer = connection.recv()
                 except (EOFError, OSError):
-                    status = self._end(k)
-                    reason = " (killed, as for lack of memory)" if status == -signal.SIGKILL else ""
-                    answer = _Failed(EngineError(f"its process ended with status {status}{reason}"), "")
+                    answer = _Failed(EngineError(self._why_ended(k)), "")
                 if answer is None:
                     step()
                 else:
@@ -136,40 +136,62 @@ class _Processes:
         return answers
 
     def close(self) -> None:
-        for k in list(self.running):
-            self._end(k)
+        running, self.running = self.running, {}
+        for process, connection in running.values():
+            process.kill()
+            connection.close()
+        for process, _ in running.values():
+            process.join()
 
-    def _end(self, k: int) -> int | None:
+    def _why_ended(self, k: int) -> str:
         process, connection = self.running.pop(k)
         connection.close()
-        process.join(0.5)  # for its status, if it ended by itself
+        process.join(5)  # its pipe is closed, so it has ended or is about to
+        status = process.exitcode
         process.kill()
         process.join()
-        return process.exitcode
+        reason = " (killed, as for lack of memory)" if status == -signal.SIGKILL else ""
+        return f"its process ended with status {status}{reason}"
 
     def _start(self, k: int) -> None:
         # spawned: a fork would inherit the engines' threads half-way
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(there, self.measurers[k]), daemon=True)
-        with _on_cores(k, len(self.measurers)), _without_interrupts():
+        process = context.Process(target=_serve, args=(there, self.shares[k]), daemon=True)
+        # Started with the first process otherwise; it would keep to that one's cores, and lets Ctrl-C through again.
+        resource_tracker.ensure_running()
+        with _on_cores(k, len(self.shares)), _without_interrupts():
             process.start()
         self.running[k] = process, here
         there.close()  # so that its end is seen here
 
 
-def _serve(connection: Connection, measurer: _Measurer) -> None:
+class _NobodyListens(BaseException):
+    """The parent has ended, or has no more use for this process."""
+
+
+def _serve(connection: Connection, alone: _Alone) -> None:
     """Measure what comes until nothing can come any more. An answer is scores or `_Failed`; None: a picture is done."""
-    while True:
+
+    def say(answer: Scores | _Failed | None) -> None:
         try:
+            connection.send(answer)
+        except OSError as error:
+            raise _NobodyListens from error
+
+    with contextlib.suppress(_NobodyListens, EOFError, ConnectionError):
+        while True:
             point, reference = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            connection.send(measurer(point, reference, lambda: connection.send(None)))
-        except Exception as error:
-            ours = error if isinstance(error, EdgeLiifError) else None
-            connection.send(_Failed(ours, traceback.format_exc()))
+            say(_answer(alone, point, reference, lambda: say(None)))
+
+
+def _answer(alone: _Alone, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores | _Failed:
+    try:
+        return alone(point, reference, step)
+    except MemoryError:
+        return _Failed(OutOfMemory("there was not enough memory to measure it"), "")
+    except Exception as error:
+        return _Failed(error if isinstance(error, EdgeLiifError) else None, traceback.format_exc())
 
 
 @contextlib.contextmanager

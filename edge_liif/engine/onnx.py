@@ -60,11 +60,11 @@ class ONNXEngine(Engine):
         self._network = network
         self._memory_place = "cpu" if device == "cpu" else "cuda"
         self._options = session_options(threads)
-        # The decoder's blocks leave the pool in pieces that the next window does not fit into: without this a run took
-        # half as much again from its second tile on.
-        self._shrink = ort.RunOptions()
+        # What an encoder took goes back whole when it is done, before the decoder's blocks settle in it: without this
+        # the next window found the pool in pieces, and a run took half as much again from its second tile on.
+        self._encoder_run = ort.RunOptions()
         if device == "cpu":
-            self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            self._encoder_run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._given, self._disabled = models, INEXACT if models is None else []
         self._encoder: Any = None
         self._decoder: Any = None
@@ -85,7 +85,7 @@ class ONNXEngine(Engine):
             binding = self._encoder.io_binding()
             binding.bind_cpu_input("lr", np.ascontiguousarray(lr))
             binding.bind_output("hidden", self._memory_place)
-            self._encoder.run_with_iobinding(binding, self._shrink)
+            self._encoder.run_with_iobinding(binding, self._encoder_run)
             return binding.get_outputs()[0]
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from ..model import selfcheck
 from ..model.checkpoint import Network
 from ..model.zoo import cache_home
 from ..work import work_of
-from .base import Engine, TileShape
+from .base import Engine, TileShape, usable_cpus
 from .registry import ENGINES
 
 # Largest difference from the fp32 reference, as a share of full scale, that rounding explains.
@@ -33,6 +33,8 @@ from .registry import ENGINES
 TOLERANCE = {"fp32": 1e-3, "fp16": 1.5e-2, "bf16": 4e-2, "int8": 1.5e-1}
 # LR side of the tile that is timed, and its scale.
 TIMED_SIDE, TIMED_SCALE = 64, 3
+# It is decoded in so many blocks.
+TIMED_BLOCKS = 16
 # So many times slower than another, once, is slow enough not to be timed again.
 FAR_BEHIND = 1.5
 
@@ -225,36 +227,33 @@ def _measure(network: Network, engine: Engine, beat: float | None = None) -> Che
 
 def tile_seconds(engine: Engine, side: int) -> float:
     """Time of one tile of side x side LR pixels at TIMED_SCALE, compilation not counted."""
-    scale = TIMED_SCALE
+    scale, shape = TIMED_SCALE, _timed_shape(side)
     axis = axis_queries(side, side * scale, 0, side * scale)
-    # few rows at a time: a first run must not take more memory for the check than it plans for the work
-    rows = axis_queries(side, side * scale, 0, side * scale // 16)
-    pattern = cell_pattern(side, side * scale)
-    engine.prepare(
-        TileShape(
-            side,
-            side,
-            rows.evaluations,
-            side * pattern.per_cell,
-            pattern,
-            cells_read(side, side * scale, rows.positions),
-        )
-    )
+    rows = axis_queries(side, side * scale, 0, side * scale // TIMED_BLOCKS)
+    engine.prepare(shape)
     lr = np.resize(selfcheck.picture(), (1, 3, side, side))
     start = time.perf_counter()
     hidden = engine.encode(lr)
-    for _ in range(16):
+    for _ in range(TIMED_BLOCKS):
         engine.decode(hidden, Geometry(rows, axis, (2 / scale, 2 / scale)))
     return time.perf_counter() - start
+
+
+def _timed_shape(side: int) -> TileShape:
+    """Few rows at a time: a first run must not take more memory for the check than it plans for the work."""
+    out = side * TIMED_SCALE
+    rows = axis_queries(side, out, 0, out // TIMED_BLOCKS)
+    pattern = cell_pattern(side, out)
+    reach = cells_read(side, out, rows.positions)
+    return TileShape(side, side, rows.evaluations, side * pattern.per_cell, pattern, reach)
 
 
 def multiply_adds_per_second(network: Network, choice: Choice) -> float | None:
     """The pace of the timed tile."""
     if not choice.seconds:
         return None
-    out = TIMED_SIDE * TIMED_SCALE
-    evaluations = axis_queries(TIMED_SIDE, out, 0, out).evaluations ** 2
-    return work_of(network.spec, TIMED_SIDE**2, evaluations).total / choice.seconds
+    shape = _timed_shape(TIMED_SIDE)
+    return work_of(network.spec, TIMED_SIDE**2, TIMED_BLOCKS * shape.rows * shape.columns).total / choice.seconds
 
 
 def _nvidia_driver() -> bool:
@@ -270,13 +269,14 @@ def _versions(engine: str) -> str:
 
 
 def _machine() -> str:
-    """What decides speed and kernels: processor, its instruction sets, how many, and oneDNN's ceiling."""
+    """What decides speed and kernels: processor, its instruction sets, how many and how many of
+    them for us, and oneDNN's ceiling."""
     text = platform.processor() + platform.machine()
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         text = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"{digest} x{os.cpu_count()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
+    return f"{digest} x{usable_cpus()} of {os.cpu_count()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
 
 
 def _cache_path() -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from pathlib import Path
 
 import cv2
 import pytest
@@ -48,7 +50,7 @@ BICUBIC = ("peer:bicubic (PIL)", "", "")
 def test_processes_measure_what_one_does(pictures, networks):
     tasks = [(BICUBIC, networks[0]), (networks[1], networks[0]), (BICUBIC, networks[1]), (networks[0], None)]
     done = []
-    with measurer(pictures, 1, 2, False) as measure:
+    with measurer(pictures, 1, 1, False) as measure:
         alone = [measure(*task, nothing) for task in tasks]
     with measurer(pictures, 2, 2, False) as measure:
         together = [measure(*task, lambda: done.append(1)) for task in tasks]
@@ -85,17 +87,22 @@ def test_a_point_that_fails_leaves_the_others(pictures, networks):
 def test_how_many_processes(pictures):
     def count(jobs: int | None, threads: int) -> int:
         with measurer(pictures, jobs, threads, False) as measure:
-            return len(getattr(measure, "measurers", [measure]))
+            return len(getattr(measure, "shares", [measure]))
 
     assert [count(None, threads) for threads in (1, 7, 8, 64)] == [1, 1, 2, 5]
     assert [count(9, 16), count(3, 2), count(2, 16)] == [5, 2, 2]
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or os.cpu_count() == 1, reason="cores can't be parted here")
-def test_each_has_cores_of_its_own(pictures):
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="cores can't be parted here"
+)
+def test_each_has_cores_of_its_own_and_hears_no_interrupt(pictures):
     mine = os.sched_getaffinity(0)
     with measurer(pictures, 2, 2, False) as measure:
         measure(BICUBIC, None, nothing)
-        theirs = [os.sched_getaffinity(process.pid) for process, _ in measure.running.values()]
+        numbers = [process.pid for process, _ in measure.running.values()]
+        theirs = [os.sched_getaffinity(number) for number in numbers]
+        blocked = [Path(f"/proc/{number}/status").read_text().split("SigBlk:")[1].split()[0] for number in numbers]
     assert os.sched_getaffinity(0) == mine
     assert theirs[0] and not theirs[0] & theirs[1] and theirs[0] | theirs[1] <= mine
+    assert all(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in blocked)

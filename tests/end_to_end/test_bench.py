@@ -95,7 +95,7 @@ def test_a_sweep_from_start_to_page(cli, refused, sweep, monkeypatch):
 def test_a_table_for_people_and_a_point_that_cannot_be(cli, sweep):
     done = cli(
         *("bench", "--config", "sweep.toml", "--rounds", "0", "--crops", "0", "--recipe", "w4:rtn", "--recipe", "p90"),
-        *("--precision", "fp32,fp16", "--work", "work", "--quiet"),
+        *("--precision", "fp32,fp16", "--work", "work", "--quiet", "--jobs", "2"),
     )
     assert done.status == 0, done.stderr
     text = done.stdout.decode()

