@@ -8,7 +8,7 @@ from .duration import duration
 from .image.source import printable
 from .model import liif
 from .model.spec import ModelSpec
-from .work import work_of_plan
+from .work import work_of, work_of_plan
 
 if TYPE_CHECKING:
     from .job import Prepared
@@ -19,7 +19,7 @@ def explain_model(spec: ModelSpec) -> list[str]:
     """What a network is."""
     features, hidden = spec.encoder.features, spec.decoder.hidden
     once, each = spec.decoder_multiply_adds
-    x3 = spec.encoder_multiply_adds + once + 25 * each
+    x3 = work_of(spec, 1, 25).total
     lines = [
         f"{spec.name}: LIIF with an {spec.encoder.kind.upper()} encoder, {spec.parameters / 1e6:.2f} M parameters",
         "  in       RGB picture (1, 3, H, W), 0..1, scaled to -1..1",

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 class Work:
     """Multiply-adds: of the encoder with the hidden map, halos included, and of the decoder's evaluations."""
 
-    encoder: int
-    decoder: int
+    encoder: float
+    decoder: float
 
     @property
-    def total(self) -> int:
+    def total(self) -> float:
         return self.encoder + self.decoder
 
 
-def work_of(spec: ModelSpec, pixels: int, evaluations: int) -> Work:
+def work_of(spec: ModelSpec, pixels: int, evaluations: float) -> Work:
     """Of so many LR pixels, halos included, and so many evaluations."""
     once, each = spec.decoder_multiply_adds
     return Work(pixels * (spec.encoder_multiply_adds + once), evaluations * each)

@@ -75,22 +75,14 @@ class _Alone:
                 opened = enlarger(*reference, self.threads)
                 self.reference = reference, remembered(opened, self.remembered_bytes)
             own = self.reference[1]
-        return measure(enlarger(*point, self.threads), own, self.pictures, step, self.distance)
-
-    @functools.cached_property
-    def distance(self) -> Distance | None:
-        return open_lpips() if self.perceptual else None
+        distance = perceptual_distance() if self.perceptual else None
+        return measure(enlarger(*point, self.threads), own, self.pictures, step, distance)
 
 
-@dataclass
-class _Failed:
-    """What a process says of an exception: itself if it is one of ours, which others know how to take."""
-
-    error: EdgeLiifError | None
-    trace: str
-
-    def exception(self) -> Exception:
-        return self.error or RuntimeError(f"in a process that measures: {self.trace}")
+@functools.cache
+def perceptual_distance() -> Distance:
+    """LPIPS, opened once in a process. Raises EngineError."""
+    return open_lpips()
 
 
 class _SideBySide:
@@ -107,8 +99,8 @@ class _SideBySide:
             self.close()  # answers that nobody has taken would be taken for the next point's
             raise
         for _, answer in sorted(answers.items()):
-            if isinstance(answer, _Failed):
-                raise answer.exception()
+            if isinstance(answer, Exception):
+                raise answer
         jobs = len(self.shares)
         return [answers[i % jobs][i // jobs] for i in range(sum(map(len, answers.values())))]
 
@@ -128,7 +120,7 @@ class _SideBySide:
                 try:
                     answer = connection.recv()
                 except (EOFError, OSError):
-                    answer = _Failed(EngineError(self._why_ended(k)), "")
+                    answer = EngineError(self._why_ended(k))
                 if answer is None:
                     step()
                 else:
@@ -171,9 +163,10 @@ class _NobodyListens(BaseException):
 
 
 def _serve(connection: Connection, alone: _Alone) -> None:
-    """Measure what comes until nothing can come any more. An answer is scores or `_Failed`; None: a picture is done."""
+    """Measure what comes until nothing can come any more. An answer is scores or an exception; None: a picture is
+    done."""
 
-    def say(answer: Scores | _Failed | None) -> None:
+    def say(answer: Scores | Exception | None) -> None:
         try:
             connection.send(answer)
         except OSError as error:
@@ -185,13 +178,16 @@ def _serve(connection: Connection, alone: _Alone) -> None:
             say(_answer(alone, point, reference, lambda: say(None)))
 
 
-def _answer(alone: _Alone, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores | _Failed:
+def _answer(alone: _Alone, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores | Exception:
     try:
         return alone(point, reference, step)
     except MemoryError:
-        return _Failed(OutOfMemory("there was not enough memory to measure it"), "")
-    except Exception as error:
-        return _Failed(error if isinstance(error, EdgeLiifError) else None, traceback.format_exc())
+        return OutOfMemory("there was not enough memory to measure it")
+    except EdgeLiifError as error:
+        return error
+    except Exception:
+        # not one that others know how to take, and perhaps none that can be sent
+        return RuntimeError(f"in a process that measures: {traceback.format_exc()}")
 
 
 @contextlib.contextmanager

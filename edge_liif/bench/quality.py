@@ -36,22 +36,25 @@ class Pictures:
 
     def key(self) -> str:
         """Hash of all the pictures' contents and of how LR is made."""
-        files = [(d.name, p.name, sha256_of(p)) for d in self.datasets for p in d.paths[: self.limit]]
+        files = [(dataset, path.name, sha256_of(path)) for dataset, path in self._all()]
         return key_of(files, self.scale, self.downsample)
 
     @property
     def count(self) -> int:
-        return len(self._paths())
+        return len(self._shared())
 
     def pairs(self) -> Any:
         """(data set, picture's name, HR, LR) one after the other."""
-        for dataset, path in self._paths():
+        for dataset, path in self._shared():
             pair = low_resolution(load_rgb(path), self.scale, self.downsample)
             yield dataset, path.name, pair.hr, pair.lr
 
-    def _paths(self) -> list[tuple[str, Path]]:
+    def _all(self) -> list[tuple[str, Path]]:
+        return [(d.name, path) for d in self.datasets for path in d.paths[: self.limit]]
+
+    def _shared(self) -> list[tuple[str, Path]]:
         first, step = self.share
-        return [(d.name, path) for d in self.datasets for path in d.paths[: self.limit]][first::step]
+        return self._all()[first::step]
 
 
 def remembered(enlarge: Enlarger, most_bytes: int = REMEMBERED_BYTES) -> Enlarger:

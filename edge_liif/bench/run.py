@@ -19,9 +19,9 @@ from ..engine.select import candidates
 from ..errors import EdgeLiifError, EngineError, OutOfMemory
 from ..evaluate.datasets import find_datasets
 from ..evaluate.environment import environment_facts
-from ..evaluate.lpips import lpips_version, open_lpips
+from ..evaluate.lpips import lpips_version
 from .crops import crops
-from .measurer import measurer
+from .measurer import measurer, perceptual_distance
 from .networks import NetworkFile, network_file
 from .peers.points import enlarging_point, peer_points
 from .peers.table import BICUBIC
@@ -198,7 +198,7 @@ class _Perceptual:
         if self.version is None:
             return False
         try:
-            open_lpips()
+            perceptual_distance()
         except EngineError as error:
             self._missing.append({"name": "LPIPS", "reason": str(error)})
             return False

@@ -156,7 +156,7 @@ def plan(
     max_pixels: MaxPixels = DEFAULT_MAX_PIXELS,
     json_output: Json = False,
 ) -> int:
-    """Say what run would do, stage by stage, with shapes and memory, without doing it."""
+    """Say what run would do, stage by stage, with shapes, memory and time, without doing it."""
     settings = Settings.parsed(engine, precision, device, memory, halo, threads)
     enlarge, items, naming = _task(inputs, scale, size, output, recursive, format)
     write = WriteOptions(background=_colour(background), lossless=lossless)

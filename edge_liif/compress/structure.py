@@ -17,6 +17,7 @@ from ..model.checkpoint import Network
 from ..model.layers import ChannelGroup
 from ..model.liif import layer_names
 from ..model.spec import ModelSpec
+from ..work import work_of
 
 Kept = Mapping[str, Sequence[int]]
 
@@ -90,8 +91,7 @@ def spec_of(spec: ModelSpec, shapes: Mapping[str, tuple[int, ...]]) -> ModelSpec
 
 def multiply_adds(spec: ModelSpec, scale: float) -> float:
     """Multiply-adds of the exact fast form per LR pixel at a scale, encoder and decoder together."""
-    per_pixel, per_evaluation = spec.decoder_multiply_adds
-    return spec.encoder_multiply_adds + per_pixel + evaluations(scale) * per_evaluation
+    return work_of(spec, 1, evaluations(scale)).total
 
 
 def evaluations(scale: float) -> float:

@@ -77,7 +77,7 @@ class ONNXEngine(Engine):
 
     def release(self) -> None:
         """Close both sessions. On the CPU what they held stays in the pool that all sessions of the process share, for
-        the next ones."""
+        the next ones, until an encoder has run."""
         self._encoder, self._decoder = None, None
 
     def encode(self, lr: NDArray[np.float32]) -> ort.OrtValue:

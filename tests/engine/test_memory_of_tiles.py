@@ -12,10 +12,9 @@ import pytest
 from edge_liif.engine.registry import ENGINES
 
 CODE = """
-import json, re, sys
-from pathlib import Path
+import json, sys
 import numpy as np
-from edge_liif.memory import use_one_heap
+from edge_liif.memory import peak_resident_bytes, use_one_heap
 use_one_heap()
 from edge_liif.engine.select import open_engine
 from edge_liif.model.checkpoint import random_network
@@ -26,9 +25,6 @@ from edge_liif.tiling.plan import Job, plan_for_core
 from edge_liif.tiling.run import Plane, render
 from edge_liif.upscaler import window_reader
 
-def peak():
-    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-
 def store(colour):
     return (colour.clip(0, 1) * 255).astype(np.uint8)
 
@@ -38,7 +34,7 @@ engine = open_engine(network, sys.argv[1], "fp32", "cpu")
 picture = np.random.default_rng(0).integers(0, 256, (840, 300, 3), np.uint8)
 plan = plan_for_core(Job(840, 300, 2520, 900, 3, 1, picture.nbytes), engine.memory, 16, (280, 300))
 plane = Plane(window_reader(picture, slice(0, 3)), store, slice(0, 3))
-print(json.dumps([plan.peak_bytes, *(peak() for _ in render(plan, engine, [plane], np.uint8))]))
+print(json.dumps([plan.peak_bytes, *(peak_resident_bytes() for _ in render(plan, engine, [plane], np.uint8))]))
 """
 
 
