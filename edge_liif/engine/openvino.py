@@ -39,12 +39,27 @@ KEPT_BYTES = 128 * 2**20
 # A compiled graph's own copies of its weights, relative to them in fp32. Measured, encoder and decoder together: 2.6
 # for EDSR in int8, 2.9 in fp32, 3.3 for RDN in int8, whose convolutions are split by sign.
 COPIES = 3.5
+SIGNAL_MILLISECONDS = 100
 _engine_errors = EngineErrors("OpenVINO")
 
 
 def _keys(shape: TileShape) -> tuple[Hashable, Hashable]:
     """What an encoder and a decoder are compiled for."""
     return (shape.height, shape.width), shape
+
+
+def _infer(request: ov.InferRequest, lr: NDArray[np.float32]) -> None:
+    """Run a request that may take a minute, such that Ctrl-C stops it between two layers: Python sees signals only
+    between calls. The input is shared, so nothing leaves this function while the request runs."""
+    request.start_async([lr], share_inputs=True)
+    try:
+        while not request.wait_for(SIGNAL_MILLISECONDS):
+            pass
+    except BaseException:
+        request.cancel()
+        with contextlib.suppress(RuntimeError):  # "was canceled"
+            request.wait()
+        raise
 
 
 def _prune(folder: Path) -> None:
@@ -165,7 +180,7 @@ class OpenVINOEngine(Engine):
 
     def encode(self, lr: NDArray[np.float32]) -> ov.Tensor:
         with _engine_errors:
-            self._encode.infer([np.ascontiguousarray(lr)], share_inputs=True)
+            _infer(self._encode, np.ascontiguousarray(lr))
             return self._encode.get_output_tensor()
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
