@@ -24,9 +24,9 @@ class Recipe:
     """What pictures, how many, and from which random numbers.
 
     count: pictures; size: side of each in LR pixels; seed: 0..2^63 - 1.
-    noise_share: pictures of pure 1/f noise; extreme_share: flat, ramped, black and white ones; all others (shares of
-    `count`, rounded) are dead leaves. jpeg_share: of the leaves and noise pictures, those that pass through JPEG, at a
-    quality drawn from jpeg_quality, both ends included.
+    noise_share: pictures of pure 1/f noise; extreme_share: flat, ramped, black and white ones; vivid_share: mosaics of
+    flat, mostly vivid colours; all others (shares of `count`, rounded) are dead leaves. jpeg_share: of the leaves and
+    noise pictures, those that pass through JPEG, at a quality drawn from jpeg_quality, both ends included.
     reduce: leaves are painted at so many times the size and reduced by bicubic; smallest_radius, largest_radius: of
     leaves, in LR pixels; texture: largest standard deviation of a leaf's texture, as a share of full scale.
     Raises UsageError that names the key for anything out of range.
@@ -38,6 +38,7 @@ class Recipe:
     seed: int = 0
     noise_share: float = 0.2
     extreme_share: float = 0.15
+    vivid_share: float = 0.0
     jpeg_share: float = 0.3
     jpeg_quality: tuple[int, int] = (30, 95)
     reduce: int = 3
@@ -52,10 +53,10 @@ class Recipe:
         _check_whole("size", self.size, 16, LARGEST_SIDE)
         _check_whole("seed", self.seed, 0, (1 << 63) - 1)
         _check_whole("reduce", self.reduce, 1, 8)
-        for key in ("noise_share", "extreme_share", "jpeg_share"):
+        for key in ("noise_share", "extreme_share", "vivid_share", "jpeg_share"):
             _check_number(key, getattr(self, key), 0, 1)
-        if self.noise_share + self.extreme_share > 1:
-            raise UsageError("extreme_share and noise_share must not be more than 1 together")
+        if self.noise_share + self.extreme_share + self.vivid_share > 1:
+            raise UsageError("noise_share, extreme_share and vivid_share must not be more than 1 together")
         if type(self.jpeg_quality) is not tuple or len(self.jpeg_quality) != 2:
             raise UsageError(
                 f"jpeg_quality must be two whole numbers, lowest and highest, not {self.jpeg_quality!r:.60}"

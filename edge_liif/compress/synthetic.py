@@ -1,6 +1,7 @@
 """Calibration pictures made from nothing: what data-free compression measures its statistics on.
 
-Dead leaves, pure 1/f noise, a few extremes (so that ranges see black, white and full colours), some of it through JPEG.
+Dead leaves, pure 1/f noise, a few extremes (so that ranges see black, white and full colours), mosaics of vivid
+colours (so that pruning keeps the channels that carry them), some of it through JPEG.
 Each picture has random numbers of its own, derived from the recipe's seed and the picture's number, and everything is
 computed in one thread by numpy (JPEG by OpenCV): the same bytes whatever the number of cores.
 """
@@ -19,7 +20,7 @@ from ..evaluate.resize import matlab_bicubic
 from .dead_leaves import leaves_picture, noise_picture, to_uint8
 from .recipe import Recipe
 
-Kind: TypeAlias = Literal["leaves", "noise", "mosaic", "halves", "ramp", "flat", "black", "white"]
+Kind: TypeAlias = Literal["leaves", "noise", "vivid", "mosaic", "halves", "ramp", "flat", "black", "white"]
 EXTREMES: tuple[Kind, ...] = ("mosaic", "halves", "ramp", "flat", "black", "white")
 """In the order in which a recipe's share is filled, again and again: the first has flat pieces of any colour, the next
 black, white and an edge."""
@@ -39,11 +40,13 @@ def plan(recipe: Recipe) -> list[Planned]:
     """The pictures of a recipe, in their order, which is random: the first few are a fair sample of all."""
     generator = np.random.default_rng([recipe.seed, recipe.count])
     extremes = _rounded(recipe.extreme_share * recipe.count)
-    noise = min(_rounded(recipe.noise_share * recipe.count), recipe.count - extremes)
+    vivid = min(_rounded(recipe.vivid_share * recipe.count), recipe.count - extremes)
+    noise = min(_rounded(recipe.noise_share * recipe.count), recipe.count - extremes - vivid)
     kinds: list[Kind] = [EXTREMES[i % len(EXTREMES)] for i in range(extremes)]
+    kinds += ["vivid"] * vivid
     kinds += ["noise"] * noise
     kinds += ["leaves"] * (recipe.count - len(kinds))
-    textured = generator.permutation(np.arange(extremes, recipe.count))
+    textured = generator.permutation(np.arange(extremes + vivid, recipe.count))
     coded = set(textured[: _rounded(recipe.jpeg_share * len(textured))].tolist())
     lowest, highest = recipe.jpeg_quality
     qualities = generator.integers(lowest, highest + 1, recipe.count).tolist()
@@ -68,9 +71,11 @@ def _paint(kind: Kind, recipe: Recipe, generator: np.random.Generator) -> NDArra
         return matlab_bicubic(leaves_picture(generator, side, smallest, largest, recipe.texture), 1 / recipe.reduce)
     if kind == "noise":
         return noise_picture(generator, size)
-    if kind == "mosaic":
+    if kind in ("mosaic", "vivid"):
         tiles = -(-size // MOSAIC_SIDE)
-        colours = to_uint8(generator.random((tiles, tiles, 3)))
+        drawn = generator.random((tiles, tiles, 3))
+        # vivid: the arcsine law, each channel is most often near one of its ends
+        colours = to_uint8((1 - np.cos(np.pi * drawn)) / 2 if kind == "vivid" else drawn)
         return colours.repeat(MOSAIC_SIDE, axis=0).repeat(MOSAIC_SIDE, axis=1)[:size, :size]
     if kind in ("black", "white"):
         return np.full((size, size, 3), 255 if kind == "white" else 0, np.uint8)

@@ -17,8 +17,10 @@ from edge_liif.compress.dead_leaves import leaves_picture
 from edge_liif.compress.recipe import Recipe
 from edge_liif.compress.synthetic import EXTREMES, plan, synthesize
 
-SMALL = Recipe(count=10, size=32, largest_radius=16.0, noise_share=0.3, extreme_share=0.2, jpeg_share=0.5)
-ONLY_LEAVES = Recipe(count=16, noise_share=0.0, extreme_share=0.0, jpeg_share=0.0)
+SMALL = Recipe(
+    count=10, size=32, largest_radius=16.0, noise_share=0.3, extreme_share=0.2, vivid_share=0.0, jpeg_share=0.5
+)
+ONLY_LEAVES = Recipe(count=16, noise_share=0.0, extreme_share=0.0, vivid_share=0.0, jpeg_share=0.0)
 
 
 def slope(pictures: np.ndarray) -> float:
@@ -75,26 +77,28 @@ def test_the_full_range_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("noise", "extreme", "expected"),
+    ("noise", "extreme", "vivid", "expected"),
     [
-        (0.0, 0.0, (0, 0, 20)),
-        (1.0, 0.0, (20, 0, 0)),
-        (0.0, 1.0, (0, 20, 0)),
-        (0.5, 0.5, (10, 10, 0)),
-        (0.2, 0.1, (4, 2, 14)),
-        (0.025, 0.024, (1, 0, 19)),
-        (0.525, 0.475, (10, 10, 0)),  # both round up, and 21 pictures there are not
+        (0.0, 0.0, 0.0, (0, 0, 0, 20)),
+        (1.0, 0.0, 0.0, (20, 0, 0, 0)),
+        (0.0, 1.0, 0.0, (0, 20, 0, 0)),
+        (0.0, 0.0, 1.0, (0, 0, 20, 0)),
+        (0.5, 0.5, 0.0, (10, 10, 0, 0)),
+        (0.2, 0.1, 0.15, (4, 2, 3, 11)),
+        (0.025, 0.024, 0.026, (1, 0, 1, 18)),
+        (0.525, 0.475, 0.0, (10, 10, 0, 0)),  # both round up, and 21 pictures there are not
+        (0.325, 0.325, 0.325, (6, 7, 7, 0)),
     ],
 )
-def test_shares_of_kinds(noise: float, extreme: float, expected: tuple[int, int, int]) -> None:
-    planned = plan(Recipe(noise_share=noise, extreme_share=extreme))
+def test_shares_of_kinds(noise: float, extreme: float, vivid: float, expected: tuple[int, int, int, int]) -> None:
+    planned = plan(Recipe(noise_share=noise, extreme_share=extreme, vivid_share=vivid))
     kinds = Counter(picture.kind for picture in planned)
     extremes = sum(kinds[kind] for kind in EXTREMES)
-    assert (kinds["noise"], extremes, kinds["leaves"]) == expected and len(planned) == 20
+    assert (kinds["noise"], extremes, kinds["vivid"], kinds["leaves"]) == expected and len(planned) == 20
 
 
 def test_every_kind_is_what_its_name_says() -> None:
-    recipe = replace(SMALL, count=20, noise_share=0.25, extreme_share=0.5, jpeg_share=0.0)
+    recipe = replace(SMALL, count=20, noise_share=0.2, extreme_share=0.4, vivid_share=0.2, jpeg_share=0.0)
     seen = set()
     for planned, picture in zip(plan(recipe), synthesize(recipe), strict=True):
         seen.add(planned.kind)
@@ -104,7 +108,7 @@ def test_every_kind_is_what_its_name_says() -> None:
             assert (picture == (255 if planned.kind == "white" else 0)).all()
         elif planned.kind == "flat":
             assert colours == 1 and set(np.unique(picture)) == {0, 255}
-        elif planned.kind == "mosaic":
+        elif planned.kind in ("mosaic", "vivid"):
             assert colours == 4 and (np.diff(picture.astype(int), axis=1) == 0).mean() > 0.9
         elif planned.kind == "halves":
             assert colours == 2 and 0.2 < (picture == 0).mean() < 0.8
@@ -112,7 +116,14 @@ def test_every_kind_is_what_its_name_says() -> None:
             assert colours > 32 and steps < 20 and {0, 255} <= set(np.unique(picture))
         else:
             assert colours > 300
-    assert seen == {*EXTREMES, "noise", "leaves"}
+    assert seen == {*EXTREMES, "vivid", "noise", "leaves"}
+
+
+def test_vivid_colours_lie_near_the_faces_of_the_cube() -> None:
+    """By the arcsine law half of the values lie within 15 % of an end; 30 % would, were they uniform."""
+    values = synthesize(replace(SMALL, count=40, noise_share=0.0, extreme_share=0.0, vivid_share=1.0)) / 255
+    assert 0.4 < ((values < 0.15) | (values > 0.85)).mean() < 0.6
+    assert abs(values.mean() - 0.5) < 0.05
 
 
 def test_the_share_asked_for_passes_through_jpeg() -> None:
@@ -127,7 +138,7 @@ def test_the_share_asked_for_passes_through_jpeg() -> None:
 
 
 def test_jpeg_qualities_lie_in_the_range() -> None:
-    recipe = Recipe(count=400, jpeg_share=1.0, extreme_share=0.0, jpeg_quality=(40, 43))
+    recipe = Recipe(count=400, jpeg_share=1.0, extreme_share=0.0, vivid_share=0.0, jpeg_quality=(40, 43))
     assert {picture.jpeg_quality for picture in plan(recipe)} == {40, 41, 42, 43}
 
 
