@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 
+from edge_liif.engine import openvino
 from edge_liif.engine.base import TileShape
 from edge_liif.engine.select import open_engine
 from edge_liif.geometry import axis_queries
@@ -19,7 +20,8 @@ class Stopped(Exception):
     """What the signal handler raises."""
 
 
-def test_a_window_is_not_finished_after_a_signal() -> None:
+def test_a_window_is_not_finished_after_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "SIGNAL_MILLISECONDS", 10)  # a fast machine is done in 100
     engine = open_engine(load("edsr-baseline-liif").network, "openvino", "fp32", "cpu")
     axis = axis_queries(SIDE, SIDE, 0, 8)
     engine.prepare(TileShape(SIDE, SIDE, axis.evaluations, axis.evaluations))
