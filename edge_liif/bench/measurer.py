@@ -68,6 +68,12 @@ class _Alone:
     reference: tuple[Words, Enlarger] | None = None
 
     def __call__(self, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores:
+        try:
+            return self._measured(point, reference, step)
+        except MemoryError as error:
+            raise OutOfMemory("there was not enough memory to measure it") from error
+
+    def _measured(self, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores:
         own = None
         if reference is not None:
             if self.reference is None or self.reference[0] != reference:
@@ -181,8 +187,6 @@ def _serve(connection: Connection, alone: _Alone) -> None:
 def _answer(alone: _Alone, point: Words, reference: Words | None, step: Callable[[], None]) -> Scores | Exception:
     try:
         return alone(point, reference, step)
-    except MemoryError:
-        return OutOfMemory("there was not enough memory to measure it")
     except EdgeLiifError as error:
         return error
     except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -60,11 +61,6 @@ class ONNXEngine(Engine):
         self._network = network
         self._memory_place = "cpu" if device == "cpu" else "cuda"
         self._options = session_options(threads)
-        # What an encoder took goes back whole when it is done, before the decoder's blocks settle in it: without this
-        # the next window found the pool in pieces, and a run took half as much again from its second tile on.
-        self._encoder_run = ort.RunOptions()
-        if device == "cpu":
-            self._encoder_run.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._given, self._disabled = models, INEXACT if models is None else []
         self._encoder: Any = None
         self._decoder: Any = None
@@ -85,7 +81,7 @@ class ONNXEngine(Engine):
             binding = self._encoder.io_binding()
             binding.bind_cpu_input("lr", np.ascontiguousarray(lr))
             binding.bind_output("hidden", self._memory_place)
-            self._encoder.run_with_iobinding(binding, self._encoder_run)
+            _run(self._encoder, binding, self._encoder_options())
             return binding.get_outputs()[0]
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
@@ -98,6 +94,14 @@ class ONNXEngine(Engine):
             self._decoder.run_with_iobinding(binding)
             colours = binding.get_outputs()[0].numpy()
             return geometry.columns.mix(geometry.rows.mix(colours, 0), 1)
+
+    def _encoder_options(self) -> ort.RunOptions:
+        # What an encoder took goes back whole when it is done, before the decoder's blocks settle in it: without this
+        # the next window found the pool in pieces, and a run took half as much again from its second tile on.
+        options = ort.RunOptions()
+        if self.device == "cpu":
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        return options
 
     @property
     def memory(self) -> MemoryFacts:
@@ -126,6 +130,18 @@ class ONNXEngine(Engine):
         if session.get_providers()[0] != wanted[0]:
             raise EngineError(f"ONNX Runtime can't start its {wanted[0]} here; use --device cpu")
         return session
+
+
+def _run(session: ort.InferenceSession, binding: ort.IOBinding, options: ort.RunOptions) -> None:
+    """Run a session that may take a minute, such that Ctrl-C stops it between two layers: Python sees signals only
+    between calls, and while it waits for another thread. The options are spent then."""
+    with ThreadPoolExecutor(1) as thread:  # waited for at the end of the block
+        try:
+            # without a name of its own: a frame that holds the future would hold a failed run's tensors in a cycle
+            thread.submit(session.run_with_iobinding, binding, options).result()
+        except BaseException:
+            options.terminate = True
+            raise
 
 
 def devices() -> list[str]:

@@ -51,12 +51,13 @@ def _keys(shape: TileShape) -> tuple[Hashable, Hashable]:
 def _infer(request: ov.InferRequest, lr: NDArray[np.float32]) -> None:
     """Run a request that may take a minute, such that Ctrl-C stops it between two layers: Python sees signals only
     between calls. The input is shared, so nothing leaves this function while the request runs."""
-    request.start_async([lr], share_inputs=True)
     try:
+        request.start_async([lr], share_inputs=True)
         while not request.wait_for(SIGNAL_MILLISECONDS):
             pass
     except BaseException:
-        request.cancel()
+        with contextlib.suppress(RuntimeError):  # a device need not know how
+            request.cancel()
         with contextlib.suppress(RuntimeError):  # "was canceled"
             request.wait()
         raise
