@@ -79,6 +79,7 @@ def main() -> None:
         (256, 256, 2, 65536),
         (400, 300, 1.5, 16384),
         (440, 440, 2, 16384),
+        (768, 640, 1.5, 16384),
     ]
     for model in options.models:
         for engine in options.engines:

@@ -147,7 +147,7 @@ def test_importing_is_light() -> None:
 
 def test_a_halo_of_none_still_reads_the_cell_beside(monkeypatch: pytest.MonkeyPatch, photograph: np.ndarray) -> None:
     """The ensemble mixes across the border of two tiles, so a window without halo would not hold what is read."""
-    monkeypatch.setattr("edge_liif.tiling.plan._core_candidates", lambda job, halo: [(48, 60)])
+    monkeypatch.setattr("edge_liif.tiling.plan._core_candidates", lambda job: [(48, 60)])
     upscaler = edge_liif.load("edsr-baseline-liif", engine="openvino", precision="fp32", halo=0)
     assert upscaler.halo == 1
     tiles = upscaler(photograph, scale=3).astype(int)

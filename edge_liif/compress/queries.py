@@ -9,12 +9,18 @@ import torch
 from ..geometry import axis_queries
 from .least_squares import patches
 
+# A network knows the picture's rims by the zeros beside them, and what it has for them alone is seen in no other place.
+# They are a small share of any picture, and every picture has them: of all positions along an axis this share is drawn
+# from the first and last RIM LR pixels.
+RIM_SHARE = 0.2
+RIM = 2
+
 
 @dataclass(frozen=True)
 class Queries:
     """For each picture n: LR cells (N, Q) as row * width + column, offsets (N, Q, 2) and cells sizes (N, Q, 2) as
     LIIF's decoder reads them. One neighbour stands for the four of a position, drawn with the ensemble's weight, so
-    that plain means over queries are means weighted as the picture is."""
+    that plain means over queries are means weighted as the picture is, but for its rims."""
 
     cell: torch.Tensor
     offset: torch.Tensor
@@ -33,7 +39,7 @@ def random_queries(pictures: int, height: int, width: int, count: int, scale: fl
             for side in (height, width):
                 out = max(1, round(side * factor))
                 queries = axis_queries(side, out, 0, out)
-                position = torch.randint(out, (part,), generator=generator)
+                position = _positions(part, out, max(1, round(RIM * factor)), generator)
                 second = torch.rand(part, generator=generator) < torch.from_numpy(queries.weight).float()[position]
                 first = torch.from_numpy(queries.first).long()[position]
                 evaluation = torch.where(second, torch.from_numpy(queries.second).long()[position], first)
@@ -51,6 +57,14 @@ def random_queries(pictures: int, height: int, width: int, count: int, scale: fl
         offsets.append(torch.cat([h[1] for h in halves]))
         sizes.append(torch.cat([h[2] for h in halves]))
     return Queries(torch.stack(cells), torch.stack(offsets), torch.stack(sizes))
+
+
+def _positions(count: int, out: int, rim: int, generator: torch.Generator) -> torch.Tensor:
+    """Random positions along an axis of `out`; RIM_SHARE of them, and what chance adds, lie within `rim` of an end."""
+    position = torch.randint(out, (count,), generator=generator)
+    place = torch.randint(2 * min(rim, out), (count,), generator=generator)
+    at_rim = torch.where(place < min(rim, out), place, out - 1 - (place - min(rim, out)))
+    return torch.where(torch.rand(count, generator=generator) < RIM_SHARE, at_rim, position)
 
 
 def mlp_inputs(features: torch.Tensor, queries: Queries) -> torch.Tensor:

@@ -38,7 +38,7 @@ class Recipe:
     seed: int = 0
     noise_share: float = 0.2
     extreme_share: float = 0.15
-    vivid_share: float = 0.0
+    vivid_share: float = 0.15
     jpeg_share: float = 0.3
     jpeg_quality: tuple[int, int] = (30, 95)
     reduce: int = 3

@@ -23,10 +23,9 @@ BLOCK_EVALUATIONS = 32_768
 SMALL_BLOCK_EVALUATIONS = 8_192
 # What a call of the decoder costs beside its evaluations, in evaluations.
 CALL_EVALUATIONS = 2_000
-# Larger windows save little halo; this also bounds the time between two steps of the progress bar. A network that sees
-# far needs larger ones: a core of eight halos computes 1.6 times itself.
-LARGEST_CORE = 512
-LARGEST_CORE_HALOS = 8
+# Larger windows save little halo, even of networks that see far: with a halo of 133 a core of 1024 computes 1.6 times
+# itself. This also bounds the time between two steps of the progress bar.
+LARGEST_CORE = 1024
 MIB = 2**20
 # For tiles, blocks and bands where no cap is given: large enough to be fast, on a machine where others work too.
 USUAL_WORK = 768 * MIB
@@ -115,7 +114,7 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
     def fits(plan: Plan) -> bool:
         return plan.work_bytes <= USUAL_WORK if memory_cap is None else plan.peak_bytes <= memory_cap
 
-    for core in _core_candidates(job, halo):
+    for core in _core_candidates(job):
         # Much smaller tiles than the best so far only compute more halo.
         if best is not None and 4 * core[0] * core[1] < best_area:
             break
@@ -233,16 +232,15 @@ def _places(job: Job, pattern: CellPattern, core: int) -> int:
     return pattern.per_cell * min(job.width, core + 2)
 
 
-def _core_candidates(job: Job, halo: int) -> list[tuple[int, int]]:
+def _core_candidates(job: Job) -> list[tuple[int, int]]:
     """Square and flat cores, largest first: a flat tile needs a shorter band of finished rows."""
     # Cores below 16 are nearly all halo; they are for enormous scales, where an LR row becomes hundreds of output rows.
     scale = max(job.out_height / job.height, job.out_width / job.width)
     smallest = min(16, max(1, int(128 / scale)))
-    largest = max(LARGEST_CORE, LARGEST_CORE_HALOS * halo)
     sides = [
         s
-        for s in (2048, 1536, 1024, 768, 512, 448, 384, 320, 256, 192, 160, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1)
-        if smallest <= s <= largest
+        for s in (LARGEST_CORE, 768, 512, 448, 384, 320, 256, 192, 160, 128, 96, 64, 48, 32, 24, 16, 8, 4, 2, 1)
+        if s >= smallest
     ]
     candidates = []
     for width in sides:
