@@ -18,6 +18,7 @@ from ..model.liif import OUTPUTS, first_layer, layer_names
 from ..model.zoo import cache_home
 from .base import Engine, EngineErrors, MemoryFacts, TileShape, usable_cpus
 from .kept import Kept
+from .openvino_core import core
 from .openvino_graphs import FloatGraphs, term_shapes
 from .openvino_int8 import IntegerGraphs
 from .openvino_layers import ExecutedLayer, executed_layers
@@ -93,10 +94,9 @@ class OpenVINOEngine(Engine):
             raise EngineError(f"the openvino engine has no precision {precision}; it has {', '.join(PRECISIONS)}")
         self.precision, self.device = precision, device
         self._network = network
-        self._core = ov.Core()
         target = _DEVICES.get(device)
-        if target is None or target not in {d.split(".")[0] for d in self._core.available_devices}:
-            found = ", ".join(d.lower() for d in self._core.available_devices)
+        if target is None or target not in {d.split(".")[0] for d in core().available_devices}:
+            found = ", ".join(d.lower() for d in core().available_devices)
             raise EngineError(f"OpenVINO sees no device {device!r} here (it sees: {found})")
         self._target = target
         # What is not int8 stays in full precision: bf16 beside int8 saves no time (measured), and its rounding tips
@@ -245,4 +245,4 @@ class OpenVINOEngine(Engine):
         return MemoryFacts(base, pixel, 2 * each * max(hidden), column)
 
     def _compile(self, model: ov.Model) -> Any:
-        return self._core.compile_model(model, self._target, self._options).create_infer_request()
+        return core().compile_model(model, self._target, self._options).create_infer_request()

@@ -45,15 +45,14 @@ def _open_openvino(network: Network, precision: str, device: str, threads: int |
 
 
 def _openvino_ways(integer: bool) -> list[Way]:
-    import openvino
+    from .openvino_core import core
 
-    core = openvino.Core()
     found = []
-    for kind in core.available_devices:
+    for kind in core().available_devices:
         name = kind.split(".")[0]
         if name not in {"CPU", "GPU"}:
             continue
-        capabilities = core.get_property(kind, "OPTIMIZATION_CAPABILITIES")
+        capabilities = core().get_property(kind, "OPTIMIZATION_CAPABILITIES")
         if integer:
             found.append((name.lower(), "int8"))
         halves = ("fp16",) if name == "GPU" else ("bf16",)

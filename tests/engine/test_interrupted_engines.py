@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import signal
+import subprocess
+import sys
 import weakref
 from typing import Any
 
@@ -64,6 +66,29 @@ def test_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     left = np.array(engine._encode.get_output_tensor().data)
     assert np.array_equal(left, before), "the window was computed to its end"
     assert np.array_equal(engine.encode(noise).data, finished)
+
+
+TWO_ENGINES = """
+import signal
+from edge_liif.engine.select import known_answer_error, open_engine
+from edge_liif.upscaler import load
+
+network = load("edsr-baseline-liif").network
+engines = [open_engine(network, "openvino", "fp32", "cpu") for _ in range(2)]
+for engine in engines:
+    known_answer_error(network, engine)
+del engine
+engines.pop(0)
+engines.pop(0)
+signal.signal(signal.SIGALRM, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGALRM)
+"""
+
+
+def test_a_signal_after_two_openvino_engines_is_survived() -> None:
+    """Opened and closed in turn; OpenVINO left a stack for signal handlers that was gone."""
+    done = subprocess.run([sys.executable, "-c", TWO_ENGINES], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 class Watched:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ...engine.base import TileShape
 from ...engine.openvino import OpenVINOEngine
+from ...engine.openvino_core import core
 from ...engine.openvino_graphs import FloatGraphs
 from ...errors import EngineError
 from ...model.checkpoint import Network
@@ -124,7 +125,7 @@ class _QuantizedGraphs(FloatGraphs):
     def _shaped(self, kind: str, like: ov.Model) -> ov.Model:
         """A quantized graph with the shapes of the float graph that it came from: its inputs', and those that its
         Reshape nodes have as constants."""
-        model = ov.Core().read_model(self._folder / f"{kind}.xml")
+        model = core().read_model(self._folder / f"{kind}.xml")
         inputs = [[p.get_friendly_name() for p in m.get_parameters()] for m in (model, like)]
         if inputs[0] != inputs[1] or len(_reshapes(model)) != len(_reshapes(like)):
             raise EngineError(
