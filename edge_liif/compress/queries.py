@@ -39,7 +39,7 @@ def random_queries(pictures: int, height: int, width: int, count: int, scale: fl
             for side in (height, width):
                 out = max(1, round(side * factor))
                 queries = axis_queries(side, out, 0, out)
-                position = _positions(part, out, max(1, round(RIM * factor)), generator)
+                position = _positions(part, out, round(RIM * factor), generator)
                 second = torch.rand(part, generator=generator) < torch.from_numpy(queries.weight).float()[position]
                 first = torch.from_numpy(queries.first).long()[position]
                 evaluation = torch.where(second, torch.from_numpy(queries.second).long()[position], first)
@@ -61,10 +61,11 @@ def random_queries(pictures: int, height: int, width: int, count: int, scale: fl
 
 def _positions(count: int, out: int, rim: int, generator: torch.Generator) -> torch.Tensor:
     """Random positions along an axis of `out`; RIM_SHARE of them, and what chance adds, lie within `rim` of an end."""
-    position = torch.randint(out, (count,), generator=generator)
-    place = torch.randint(2 * min(rim, out), (count,), generator=generator)
-    at_rim = torch.where(place < min(rim, out), place, out - 1 - (place - min(rim, out)))
-    return torch.where(torch.rand(count, generator=generator) < RIM_SHARE, at_rim, position)
+    rim = min(rim, out)
+    anywhere = torch.randint(out, (count,), generator=generator)
+    place = torch.randint(2 * rim, (count,), generator=generator)
+    at_rim = torch.where(place < rim, place, out - 1 - (place - rim))
+    return torch.where(torch.rand(count, generator=generator) < RIM_SHARE, at_rim, anywhere)
 
 
 def mlp_inputs(features: torch.Tensor, queries: Queries) -> torch.Tensor:
