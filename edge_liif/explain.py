@@ -87,7 +87,7 @@ def explain_plan(prepared: Prepared, report: Report) -> list[str]:
     ]
     if report.predicted_seconds is not None:
         lines.append(
-            f"  time     about {duration(report.predicted_seconds)} to enlarge, at the pace of the self-check's tile"
+            f"  time     about {duration(report.predicted_seconds)} to enlarge, at the pace of {report.predicted_from}"
         )
     lines += [f"  warning  {warning}" for warning in report.warnings]
     return lines

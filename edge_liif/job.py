@@ -76,7 +76,7 @@ def prepare(
 
     Raises ImageError, OutputError, UsageError, ModelError, MemoryCapError, EngineError, before anything is written.
     """
-    from .engine.select import multiply_adds_per_second
+    from .engine.pace import pace_of
     from .image.alpha import bleed_bytes
     from .image.disk_space import likely_bytes, space_warning
     from .image.part_file import resolve_target
@@ -168,8 +168,9 @@ def prepare(
     report.halo, report.exact_halo = plan.halo, spec.exact_halo
     report.memory_cap_bytes = plan.memory_cap
     report.predicted_peak_bytes, report.predicted_parts = plan.peak_bytes, plan.parts
-    if pace := multiply_adds_per_second(upscaler.network, choice):
-        report.predicted_seconds = round(work_of_plan(spec, plan, header.has_alpha).total / pace, 3)
+    if pace := pace_of(upscaler.network, choice, upscaler.settings.threads):
+        work = work_of_plan(spec, plan, header.has_alpha)
+        report.predicted_seconds, report.predicted_from = round(work.total / pace.multiply_adds, 3), pace.source
     return Prepared(source, header, target, fmt, plan, upscaler, folder)
 
 
@@ -182,6 +183,7 @@ def execute(
     progress: Progress | None,
 ) -> None:
     """Do what was prepared. The result appears under its name only when it is whole."""
+    from .engine.pace import learn_pace
     from .image.write import RowWriter
 
     if prepared.plan is None or prepared.upscaler is None:
@@ -221,10 +223,15 @@ def execute(
         with report.stage("write"):
             writer.commit()
         report.warnings += writer.warnings
+    engine = upscaler.choice(job.sample_bytes == 2).engine
+    # alpha that is the same everywhere is no work, and what was done twice is not in the plan
+    if not (prepared.header.has_alpha or log.splits or log.redone):
+        work = work_of_plan(upscaler.network.spec, plan, has_alpha=False)
+        learn_pace(upscaler.network, engine, upscaler.settings.threads, work.total, report.seconds["enlarge"])
     report.tiles = log.tiles
     report.warnings += log.warnings
     report.peak_memory_bytes = peak_resident_bytes()
-    report.peak_device_bytes = upscaler.choice(job.sample_bytes == 2).engine.peak_device_bytes()
+    report.peak_device_bytes = engine.peak_device_bytes()
     on_cpu = report.device == "cpu"
     if on_cpu and plan.memory_cap is not None and (report.peak_memory_bytes or 0) > plan.memory_cap:
         report.warnings.append(

@@ -13,8 +13,9 @@ from typing import Any
 class Report:
     """What was done to one picture, or what would be; `to_dict` is the object that --json prints.
 
-    compare: the page of before and after, once it is there; predicted_seconds: of the stage "enlarge", at
-    most so long where alpha may be the same everywhere; model_why, jpeg_quality, blocking: as in `chooser.Chosen`.
+    compare: the page of before and after, once it is there; predicted_seconds: of the stage "enlarge", at most so
+    long where alpha may be the same everywhere; predicted_from: whose pace that is; model_why, jpeg_quality,
+    blocking: as in `chooser.Chosen`.
     """
 
     input: str
@@ -47,6 +48,7 @@ class Report:
     temporary_bytes: int | None = None
     predicted_parts: dict[str, int] | None = None
     predicted_seconds: float | None = None
+    predicted_from: str | None = None
     peak_memory_bytes: int | None = None
     peak_device_bytes: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)

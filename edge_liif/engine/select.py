@@ -7,12 +7,6 @@ Answers are cached per machine, model and versions, so that only the first run p
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import importlib.metadata
-import json
-import os
-import platform
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,11 +17,11 @@ from ..errors import EdgeLiifError, EngineError
 from ..geometry import Geometry, axis_queries, cell_pattern, cells_read
 from ..model import selfcheck
 from ..model.checkpoint import Network
-from ..model.zoo import cache_home
-from ..work import work_of
-from .base import Engine, TileShape, usable_cpus
+from .base import Engine, TileShape
 from .registry import ENGINES
+from .remembered import key_of, recall, remember
 
+FILE = "selfcheck.json"
 # Largest difference from the fp32 reference, as a share of full scale, that rounding explains.
 # int8: compression with integer activations moves single pixels by several levels; a broken kernel moves most of them.
 TOLERANCE = {"fp32": 1e-3, "fp16": 1.5e-2, "bf16": 4e-2, "int8": 1.5e-1}
@@ -191,7 +185,7 @@ def check(
 
     beat: seconds of the fastest other candidate; one that is far behind it is timed only once.
     """
-    if cache and network.sha256 and (known := _known(_cache_key(network, engine, device, precision, threads))):
+    if cache and (known := _recalled(network, engine, device, precision, threads)):
         return known
     try:
         result = _measure(network, open_engine(network, engine, precision, device, threads), beat)
@@ -227,7 +221,7 @@ def _measure(network: Network, engine: Engine, beat: float | None = None) -> Che
 
 def tile_seconds(engine: Engine, side: int) -> float:
     """Time of one tile of side x side LR pixels at TIMED_SCALE, compilation not counted."""
-    scale, shape = TIMED_SCALE, _timed_shape(side)
+    scale, shape = TIMED_SCALE, timed_shape(side)
     axis = axis_queries(side, side * scale, 0, side * scale)
     rows = axis_queries(side, side * scale, 0, side * scale // TIMED_BLOCKS)
     engine.prepare(shape)
@@ -239,8 +233,9 @@ def tile_seconds(engine: Engine, side: int) -> float:
     return time.perf_counter() - start
 
 
-def _timed_shape(side: int) -> TileShape:
-    """Few rows at a time: a first run must not take more memory for the check than it plans for the work."""
+def timed_shape(side: int) -> TileShape:
+    """One block of the timed tile. Few rows at a time: a first run must not take more memory for the check than it
+    plans for the work."""
     out = side * TIMED_SCALE
     rows = axis_queries(side, out, 0, out // TIMED_BLOCKS)
     pattern = cell_pattern(side, out)
@@ -248,70 +243,17 @@ def _timed_shape(side: int) -> TileShape:
     return TileShape(side, side, rows.evaluations, side * pattern.per_cell, pattern, reach)
 
 
-def multiply_adds_per_second(network: Network, choice: Choice) -> float | None:
-    """The pace of the timed tile."""
-    if not choice.seconds:
-        return None
-    shape = _timed_shape(TIMED_SIDE)
-    return work_of(network.spec, TIMED_SIDE**2, TIMED_BLOCKS * shape.rows * shape.columns).total / choice.seconds
-
-
 def _nvidia_driver() -> bool:
     """Whether torch is worth its start-up time to look for CUDA."""
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvhost-gpu").exists()
 
 
-def _versions(engine: str) -> str:
+def _recalled(network: Network, engine: str, device: str, precision: str, threads: int | None) -> Check | None:
     try:
-        return importlib.metadata.version(ENGINES[engine].version_of)
-    except importlib.metadata.PackageNotFoundError:
-        return "?"
-
-
-def _machine() -> str:
-    """What decides speed and kernels: processor, its instruction sets, how many and how many of
-    them for us, and oneDNN's ceiling."""
-    text = platform.processor() + platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        text = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"{digest} x{usable_cpus()} of {os.cpu_count()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
-
-
-def _cache_path() -> Path:
-    return cache_home() / "selfcheck.json"
-
-
-def _cache_key(network: Network, engine: str, device: str, precision: str, threads: int | None) -> str:
-    return "|".join([str(network.sha256), engine, device, precision, str(threads), _versions(engine), _machine()])
-
-
-def _known(key: str) -> Check | None:
-    try:
-        return Check(**_read_cache(_cache_path())[key])
-    except (KeyError, TypeError):
+        return Check(**recall(FILE, key_of(network, engine, device, precision, threads)))
+    except TypeError:  # nothing, or something else
         return None
 
 
 def _remember(network: Network, result: Check, threads: int | None) -> None:
-    if network.sha256:
-        key = _cache_key(network, result.engine, result.device, result.precision, threads)
-        _write_cache(_cache_path(), {**_read_cache(_cache_path()), key: asdict(result)})
-
-
-def _read_cache(path: Path) -> dict[str, dict]:
-    try:
-        data = json.loads(path.read_text())
-        return data if isinstance(data, dict) else {}
-    except (OSError, ValueError):
-        return {}
-
-
-def _write_cache(path: Path, data: dict[str, dict]) -> None:
-    # a cache that can't be written costs time at the next start, nothing else
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(data))
-        part.replace(path)
+    remember(FILE, key_of(network, result.engine, result.device, result.precision, threads), asdict(result))

@@ -63,6 +63,26 @@ def test_plan_as_json_agrees_with_the_run(cli, picture):
     assert {k: v for k, v in planned.items() if k not in later} == {k: v for k, v in done.items() if k not in later}
 
 
+def test_time_is_predicted_from_the_last_run(cli, picture, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGE_LIIF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("edge_liif.engine.pace.LONG", 0.0)
+    picture("a.png", 40, 30)
+    picture("alpha.png", 40, 30, mode="RGBA")
+
+    def predicted(name: str = "a.png"):
+        (plan,) = cli("plan", name, "--scale", "2", "--json").objects
+        return plan["predicted_seconds"], plan["predicted_from"]
+
+    first, source = predicted()
+    assert first > 0 and source == "the self-check's tile"
+    cli("run", "alpha.png", "--scale", "2")  # whose alpha may have been no work at all
+    assert predicted() == (first, source)
+    (done,) = cli("run", "a.png", "--scale", "2", "--json", "-o", "b.png").objects
+    assert done["predicted_seconds"] == first
+    assert predicted() == (pytest.approx(done["seconds"]["enlarge"], abs=2e-3), "the last long run")
+    assert "at the pace of the last long run" in cli("plan", "a.png", "--scale", "2").stdout.decode()
+
+
 def test_plan_warns_of_what_would_be_lost(cli):
     import cv2
     import numpy as np

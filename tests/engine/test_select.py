@@ -12,13 +12,10 @@ import numpy as np
 import pytest
 
 from edge_liif.engine import select
-from edge_liif.engine.base import MemoryFacts
-from edge_liif.engine.select import Check, Choice, candidates, check, choose, multiply_adds_per_second
+from edge_liif.engine.select import Check, candidates, check, choose
 from edge_liif.errors import EngineError
 from edge_liif.model.checkpoint import Network
-from edge_liif.tiling.plan import Job, plan_for_core
 from edge_liif.upscaler import load
-from edge_liif.work import work_of_plan
 
 
 @pytest.fixture(scope="module")
@@ -85,21 +82,6 @@ def test_a_moment_of_noise_is_not_cached(network: Network, monkeypatch: pytest.M
     for _ in range(2):  # the second time from the cache: the lists are empty
         choice = choose(network)
         assert choice.engine.precision == "bf16" and "1.000 s a tile (others: fp32 2.000 s)" in choice.why
-
-
-def test_time_is_told_from_the_timed_tile(network: Network) -> None:
-    def seconds(job: Job, halo: int, alpha: bool = False) -> float:
-        plan = plan_for_core(job, MemoryFacts(0, 1, 1), halo, (64, 64))
-        return work_of_plan(network.spec, plan, alpha).total / pace
-
-    pace = multiply_adds_per_second(network, Choice(None, "", 2.0))  # type: ignore[arg-type]
-    assert pace is not None
-    tile, four = Job(64, 64, 192, 192, 3, 1), Job(128, 128, 384, 384, 3, 1)
-    # the timed tile's blocks are all like its first, which has a rim
-    assert seconds(tile, 0) == pytest.approx(2.0, rel=0.05)
-    assert seconds(tile, 0, alpha=True) == pytest.approx(2 * seconds(tile, 0))
-    assert seconds(four, 0) == pytest.approx(8.0, rel=0.07) and seconds(four, 8) > 1.03 * seconds(four, 0)
-    assert multiply_adds_per_second(network, Choice(None, "")) is None  # type: ignore[arg-type]
 
 
 def test_sixteen_bits_are_computed_in_fp32(network: Network) -> None:
