@@ -223,20 +223,20 @@ def execute(
         with report.stage("write"):
             writer.commit()
         report.warnings += writer.warnings
-    engine = upscaler.choice(job.sample_bytes == 2).engine
-    # alpha that is the same everywhere is no work, and what was done twice is not in the plan
-    if not (prepared.header.has_alpha or log.splits or log.redone):
-        work = work_of_plan(upscaler.network.spec, plan, has_alpha=False)
-        learn_pace(upscaler.network, engine, upscaler.settings.threads, work.total, report.seconds["enlarge"])
+    choice = upscaler.choice(job.sample_bytes == 2)
     report.tiles = log.tiles
     report.warnings += log.warnings
     report.peak_memory_bytes = peak_resident_bytes()
-    report.peak_device_bytes = engine.peak_device_bytes()
+    report.peak_device_bytes = choice.engine.peak_device_bytes()
     on_cpu = report.device == "cpu"
     if on_cpu and plan.memory_cap is not None and (report.peak_memory_bytes or 0) > plan.memory_cap:
         report.warnings.append(
             f"peak memory {report.peak_memory_bytes} exceeded the cap {plan.memory_cap}; please report this"
         )
+    # alpha that is the same everywhere is no work, and what was done twice is not in the plan
+    if not (prepared.header.has_alpha or log.splits or log.redone):
+        work = work_of_plan(upscaler.network.spec, plan, has_alpha=False)
+        learn_pace(upscaler.network, choice, upscaler.settings.threads, work.total, report.seconds["enlarge"])
 
 
 def run_one(

@@ -1,8 +1,8 @@
-"""How fast a network is computed here, for telling how long a picture will take: as fast as the last long run was, or,
+"""How fast a network is computed here, for telling how long a picture will take: as fast as an earlier run was, or,
 before there was one, as the self-check's tile.
 
 The tile takes a fraction of a second, and its time is kept: another program in that moment would make every later
-prediction wrong. A long run says more, and the next one corrects it.
+prediction wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from .remembered import key_of, recall, remember
 from .select import TIMED_BLOCKS, TIMED_SIDE, Choice, timed_shape
 
 FILE = "pace.json"
-# Compilation is below a tenth of so many seconds.
+# A run of so many seconds says how fast things are now, even if they were faster before; in a shorter one compilation
+# may be much of the time. (OpenVINO on a CPU compiles in 1 to 2.)
 LONG = 20.0
 
 
@@ -30,11 +31,12 @@ class Pace:
 
 
 def pace_of(network: Network, choice: Choice, threads: int | None) -> Pace | None:
-    """None where nothing was ever timed."""
+    """How fast `choice` is on this machine, with so many threads (None: as many as there are). None where nothing was
+    ever timed."""
     last = recall(FILE, _key(network, choice.engine, threads))
     # a file that anything may have written to
     if isinstance(last, float) and math.isfinite(last) and last > 0:
-        return Pace(last, "the last long run")
+        return Pace(last, "an earlier run")
     if not choice.seconds:
         return None
     shape = timed_shape(TIMED_SIDE)
@@ -42,10 +44,16 @@ def pace_of(network: Network, choice: Choice, threads: int | None) -> Pace | Non
     return Pace(work.total / choice.seconds, "the self-check's tile")
 
 
-def learn_pace(network: Network, engine: Engine, threads: int | None, multiply_adds: float, seconds: float) -> None:
-    """Keep what an undisturbed run took; one that was short says nothing."""
-    if seconds >= LONG:
-        remember(FILE, _key(network, engine, threads), multiply_adds / seconds)
+def learn_pace(network: Network, choice: Choice, threads: int | None, multiply_adds: float, seconds: float) -> None:
+    """Learn from a run in which nothing was done twice.
+
+    Whatever comes between makes a run slower, never faster: a faster one always counts, a slower one if it was long.
+    """
+    if seconds <= 0:
+        return
+    seen, known = multiply_adds / seconds, pace_of(network, choice, threads)
+    if seconds >= LONG or (known is not None and seen > known.multiply_adds):
+        remember(FILE, _key(network, choice.engine, threads), seen)
 
 
 def _key(network: Network, engine: Engine, threads: int | None) -> str | None:

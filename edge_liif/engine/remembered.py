@@ -5,6 +5,7 @@ a small JSON file of the cache folder. A file that is damaged or can't be writte
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -20,7 +21,8 @@ from .registry import ENGINES
 
 
 def key_of(network: Network, engine: str, device: str, precision: str, threads: int | None) -> str | None:
-    """Everything that an answer depends on. None for a network that is not from a file: nothing is kept for it."""
+    """What an answer depends on: the model, the engine and its version, the processor. None for a network that is not
+    from a file: nothing is kept for it."""
     if not network.sha256:
         return None
     return "|".join([network.sha256, engine, device, precision, str(threads), _versions(engine), _machine()])
@@ -48,19 +50,23 @@ def _versions(engine: str) -> str:
 def _machine() -> str:
     """What decides speed and kernels: processor, its instruction sets, how many and how many of
     them for us, and oneDNN's ceiling."""
+    return f"{_processor()} x{usable_cpus()} of {os.cpu_count()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
+
+
+@functools.cache
+def _processor() -> str:
     text = platform.processor() + platform.machine()
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         text = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features", "CPU"))}))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"{digest} x{usable_cpus()} of {os.cpu_count()} {os.environ.get('ONEDNN_MAX_CPU_ISA', '')}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text())
         return data if isinstance(data, dict) else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

@@ -234,8 +234,8 @@ def tile_seconds(engine: Engine, side: int) -> float:
 
 
 def timed_shape(side: int) -> TileShape:
-    """One block of the timed tile. Few rows at a time: a first run must not take more memory for the check than it
-    plans for the work."""
+    """One block of the timed tile, of side x side LR pixels. Few rows at a time: a first run must not take more memory
+    for the check than it plans for the work."""
     out = side * TIMED_SCALE
     rows = axis_queries(side, out, 0, out // TIMED_BLOCKS)
     pattern = cell_pattern(side, out)
@@ -249,8 +249,9 @@ def _nvidia_driver() -> bool:
 
 
 def _recalled(network: Network, engine: str, device: str, precision: str, threads: int | None) -> Check | None:
+    known = recall(FILE, key_of(network, engine, device, precision, threads))
     try:
-        return Check(**recall(FILE, key_of(network, engine, device, precision, threads)))
+        return Check(**known)
     except TypeError:  # nothing, or something else
         return None
 
