@@ -34,7 +34,6 @@ import rich.progress, typer, cv2
 
 model, name, precision, height, width, scale, block = json.loads(sys.argv[1])
 vips()
-planning.BLOCK_EVALUATIONS = block
 if model == "random-B":
     network = random_network(ModelSpec("random-B", RDNSpec.uniform(16, 8, 64), DecoderSpec((256,) * 4)))
 else:
@@ -45,7 +44,7 @@ if network.known_answer is not None:
 before = peak_resident_bytes()
 picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 job = planning.Job(height, width, round(height * scale), round(width * scale), 3, 1, picture.nbytes)
-plan = planning.plan_for_core(job, engine.memory, 0, (height, width))
+plan = planning.plan_for_core(job, engine.memory, 0, (height, width), block_evaluations=block)
 def store(colour):
     return (colour.clip(0, 1) * 255).astype(np.uint8)
 for rows in render(plan, engine, [Plane(window_reader(picture, slice(0, 3)), store, slice(0, 3))], np.uint8):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from .comparison import check_page, page_bytes, write_page
 from .errors import ImageError, MemoryCapError, OutputError
 from .files import Input, Naming, encoded
-from .image.formats import Background, check_output, writer_peak_bytes
+from .image.formats import SPOOLED, Background, check_output, writer_peak_bytes
 from .image.picture import Header, Picture
 from .image.source import printable
 from .memory import peak_resident_bytes
@@ -78,7 +77,7 @@ def prepare(
     """
     from .engine.pace import pace_of
     from .image.alpha import bleed_bytes
-    from .image.disk_space import likely_bytes, space_warning
+    from .image.disk_space import likely_bytes, space_warning, temporary_folder
     from .image.part_file import resolve_target
     from .image.read import check_pixels, decode_peak_bytes, probe
 
@@ -154,10 +153,10 @@ def prepare(
             raise
         in_file, plan = True, planned(True)
     folder = None
-    place = _temporary_folder() if target is None else resolve_target(target).parent
+    place = temporary_folder() if target is None else resolve_target(target).parent
     if in_file:
         folder, report.temporary_bytes = place, pixel_bytes
-    if target is not None:
+    if target is not None or fmt in SPOOLED:
         needed = likely_bytes(output, write.lossless) + (report.temporary_bytes or 0)
         if warning := space_warning(place, needed):
             report.warnings.append(warning)
@@ -291,16 +290,6 @@ def _same_file(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
-
-
-def _temporary_folder() -> Path:
-    """Where pixels wait when the result goes to a stream: what TMPDIR names, else a folder that is likely a disk."""
-    if not os.environ.get("TMPDIR") and os.access("/var/tmp", os.W_OK):
-        return Path("/var/tmp")
-    try:
-        return Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        raise OutputError("no folder for temporary files can be written to; let TMPDIR name one") from error
 
 
 def _read(prepared: Prepared, max_pixels: int) -> Picture:

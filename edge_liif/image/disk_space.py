@@ -1,10 +1,12 @@
-"""Whether a disk has room for a result, as far as that can be told before it is made."""
+"""Where temporary files go, and whether a disk has room for a result, as far as that can be told before it is made."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
+from edge_liif.errors import OutputError
 from edge_liif.image.formats import OutputPlan
 from edge_liif.image.source import printable
 
@@ -22,6 +24,18 @@ def likely_bytes(output: OutputPlan, lossless: bool = False) -> int:
     elif lossless and output.format == "webp":
         share = _LOSSLESS_SHARE
     return int(share * output.width * output.height * output.bands * (output.depth // 8))
+
+
+def temporary_folder() -> Path:
+    """Where files wait when the result goes to a stream: what TMPDIR names, else a folder that is likely a disk.
+
+    Raises OutputError if there is none."""
+    if not os.environ.get("TMPDIR") and os.access("/var/tmp", os.W_OK):
+        return Path("/var/tmp")
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise OutputError("no folder for temporary files can be written to; let TMPDIR name one") from error
 
 
 def space_warning(folder: Path, needed: int) -> str | None:

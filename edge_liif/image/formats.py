@@ -24,6 +24,9 @@ class Format:
     alpha: bool
 
 
+# Their encoder goes back in what it has written, so that what goes to a stream waits in a file until it is whole.
+SPOOLED = frozenset({"tiff"})
+
 # libpng itself reads back at most 1,000,000 pixels a side unless told otherwise; libvips and TIFF readers go up to
 # VIPS_MAX_COORD, 10,000,000 in the releases in use.
 FORMATS = {

@@ -43,7 +43,8 @@ def resolve_target(path: str | Path) -> Path:
 
 
 def check_target(path: str | Path, overwrite: bool) -> None:
-    """Raise OutputError if a result can't be written as `path`: exists, is a directory, folder missing or read-only.
+    """Raise OutputError if a result can't be written as `path`: exists, is read-only, is a directory, folder missing or
+    read-only.
 
     Nothing remains on the disk; an existing file is not touched.
     """
@@ -61,6 +62,9 @@ def check_target(path: str | Path, overwrite: bool) -> None:
         raise OutputError(f"{shown}: is a device or pipe, not a file; write to standard output with - instead")
     if status is not None and not overwrite:
         raise OutputError(f"{shown}: exists; use --overwrite or --resume")
+    if status is not None and not os.access(target, os.W_OK):
+        # replacing it would only need the folder's permission, but somebody wanted to keep this file
+        raise OutputError(f"{shown}: is read-only; make it writable or give another name")
     folder = target.parent
     if not folder.is_dir():
         raise OutputError(f"{shown}: the folder {printable(str(folder))} does not exist; create it first")
@@ -91,7 +95,7 @@ def remove_stale_parts(path: str | Path) -> list[Path]:
             if not part.name.startswith(prefix):
                 continue
             match = _PART.fullmatch(part.name[len(prefix) :])
-            if match and not _alive(int(match["pid"])) and not _locked(part):
+            if match and _abandoned(part, int(match["pid"])):
                 with contextlib.suppress(OSError):
                     part.unlink()
                     removed.append(part)
@@ -116,18 +120,28 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _locked(part: Path) -> bool:
-    """Whether a writer still holds the file: in another container its process id means nothing here."""
+def _abandoned(part: Path, pid: int) -> bool:
+    """Whether nobody writes this file any more. A writer locks it, which holds across containers too; its process id
+    decides where locks can't be had, and in the moment between making a file and locking it."""
+    locked = _locked(part)
+    if locked:
+        return False
+    # Processes of containers often have one and the same id: an unlocked file of ours is that of an earlier one.
+    return not _alive(pid) or (locked is False and pid == os.getpid())
+
+
+def _locked(part: Path) -> bool | None:
+    """Whether a writer still holds the file; None if that can't be told."""
     try:
         fd = os.open(part, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
-        return False
+        return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
-        return False
+        return None
     finally:
         os.close(fd)
     return False

@@ -14,9 +14,18 @@ from numpy.typing import NDArray
 
 from edge_liif.errors import OutputError
 from edge_liif.image.alpha import composite
+from edge_liif.image.disk_space import temporary_folder
 from edge_liif.image.encoder import EncoderThread, EncodingFailed, Metadata
 from edge_liif.image.exif import upright, upright_xmp
-from edge_liif.image.formats import FORMATS, Background, OutputPlan, check_output, format_for, writer_peak_bytes
+from edge_liif.image.formats import (
+    FORMATS,
+    SPOOLED,
+    Background,
+    OutputPlan,
+    check_output,
+    format_for,
+    writer_peak_bytes,
+)
 from edge_liif.image.part_file import PartFile, check_target, os_reason, remove_stale_parts
 from edge_liif.image.png_stream import PngEncoder, pieces
 from edge_liif.image.tiff_tags import embed_exif
@@ -146,8 +155,8 @@ class RowWriter:
             sink = _Descriptor(self._part.fd)
         else:
             self._stream = output
-            if fmt == "tiff":
-                self._spool = tempfile.TemporaryFile()  # noqa: SIM115 (closed by commit or abandon)
+            if fmt in SPOOLED:
+                self._spool = tempfile.TemporaryFile(dir=temporary_folder())  # noqa: SIM115 (closed by commit or abandon)
             sink = _Stream(output) if self._spool is None else _Descriptor(self._spool.fileno())
         try:
             options = _save_options(self.plan, quality, lossless, compression)

@@ -27,8 +27,10 @@ CALL_EVALUATIONS = 2_000
 # itself. This also bounds the time between two steps of the progress bar.
 LARGEST_CORE = 1024
 MIB = 2**20
-# For tiles, blocks and bands where no cap is given: large enough to be fast, on a machine where others work too.
+# For tiles, blocks and bands where no cap is given: large enough to be fast, on a machine where others work too. A
+# network that sees far may take more, up to MOST_WORK, rather than compute little but halo.
 USUAL_WORK = 768 * MIB
+MOST_WORK = 4 * USUAL_WORK
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,15 @@ class Plan:
 def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -> Plan:
     """The best plan within the cap (bytes). Raises MemoryCapError that states the cap needed.
 
-    Without a cap the tiles keep within USUAL_WORK if they can, and take as little as possible if they can't.
+    Without a cap the tiles keep within `usual_work` if they can, and take as little as possible if they can't.
     """
+    usual = usual_work(facts, halo)
     best: Plan | None = None
     smallest: Plan | None = None
     best_area = 0
 
     def fits(plan: Plan) -> bool:
-        return plan.work_bytes <= USUAL_WORK if memory_cap is None else plan.peak_bytes <= memory_cap
+        return plan.work_bytes <= usual if memory_cap is None else plan.peak_bytes <= memory_cap
 
     for core in _core_candidates(job):
         # Much smaller tiles than the best so far only compute more halo.
@@ -138,6 +141,15 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
             f"{memory_cap // MIB}MiB; the smallest that does is --memory {needed}MiB"
         )
     return best
+
+
+def usual_work(facts: MemoryFacts, halo: int) -> int:
+    """Bytes for tiles, blocks and bands where no cap is given.
+
+    With a core of twice the halo, a window is four times its core; smaller ones are mostly halo.
+    """
+    window = facts.lr_pixel * (4 * halo) ** 2
+    return min(MOST_WORK, max(USUAL_WORK, window + USUAL_WORK // 4))
 
 
 def plan_for_core(

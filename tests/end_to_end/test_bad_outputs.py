@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -78,6 +79,18 @@ def test_read_only_folder(refused, command, ordinary_user, picture):
     assert "locked/new: can't be created (permission denied)" in line
 
 
+def test_read_only_file(refused, command, ordinary_user, picture):
+    picture("a.png")
+    Path("a_x2.png").write_bytes(b"precious")
+    Path("a_x2.png").chmod(0o444)
+
+    def call(*arguments):
+        return command(*arguments, prefix=ordinary_user)
+
+    line = refused("run", "a.png", *RUN, "--overwrite", call=call)
+    assert line.endswith("a_x2.png: is read-only; make it writable or give another name")
+
+
 def test_file_size_limit(refused, command, picture):
     picture("a.png", 32, 32)
 
@@ -130,6 +143,26 @@ def test_memory_cap_holds(command, picture):
     assert report["tiles"] > 1
     assert report["peak_memory_bytes"] <= report["memory_cap_bytes"] == 280 * 2**20
     assert report["warnings"] == []
+
+
+def test_two_runs_at_once_on_one_folder(picture):
+    from .conftest import COMMAND
+
+    Path("in").mkdir()
+    for number in range(6):
+        picture(f"in/{number}.png", 32, 32)
+    arguments = [*COMMAND, "run", "in", "--scale", "2", "-o", "out/", "--resume", "--json"]
+    both = [subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=120) for process in both]
+    reports = [json.loads(line) for stdout, _ in told for line in stdout.splitlines()]
+    # each picture is done by one of them; the other skips it, or says that it was there in the end
+    assert len(reports) == 12
+    for number in range(6):
+        outcomes = sorted(r["status"] for r in reports if Path(r["input"]).name == f"{number}.png")
+        assert outcomes in (["done", "skipped"], ["done", "failed"]), (outcomes, told)
+        assert size(f"out/{number}.png") == (64, 64)
+    assert all("appeared while" in r["error"] for r in reports if r["status"] == "failed")
+    assert sorted(p.name for p in Path("out").iterdir()) == [f"{number}.png" for number in range(6)]
 
 
 def test_two_runs_at_once_on_one_name(picture):

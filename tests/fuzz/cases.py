@@ -12,6 +12,7 @@ import numpy as np
 from edge_liif.engine.select import known_answer_error, open_engine
 from edge_liif.errors import EdgeLiifError
 from edge_liif.image.formats import FORMATS
+from edge_liif.image.picture import Header
 from edge_liif.image.read import decode_peak_bytes, probe, read
 from edge_liif.image.write import RowWriter
 from edge_liif.memory import peak_resident_bytes
@@ -23,6 +24,8 @@ LARGEST = 20_000_000
 """Pixels that a picture may have in a case: larger ones are refused by their header, as `--max-pixels` does it."""
 SLACK_BYTES = 64 << 20
 """Of memory, beside what `decode_peak_bytes` states."""
+MODEL_SLACK_BYTES = 256 << 20
+"""Of memory, beside twenty times the file: engines are opened for some models."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,22 @@ def picture_case(path: Path, number: int) -> str:
     """Read a picture; if it can be read, write it with all its metadata. "refused" or "read".
 
     Raises AssertionError, or whatever the program should have turned into its own error."""
+    header = None
     try:
         header = probe(path)
-        picture = read(path, max_pixels=LARGEST)
+        outcome = _read_and_write(path, header, number)
     except EdgeLiifError as error:
         _check_line(str(error))
-        return "refused"
+        outcome = "refused"
+    decoded = decode_peak_bytes(header) if header is not None and header.pixels <= LARGEST else 0
+    _check_memory("pictures", decoded + SLACK_BYTES)
+    return outcome
+
+
+def _read_and_write(path: Path, header: Header, number: int) -> str:
+    picture = read(path, max_pixels=LARGEST)
     assert picture.header == header, "the header changed its mind"
     assert picture.pixels.shape == (header.height, header.width, header.bands)
-    used = peak_resident_bytes() or 0
-    before = picture_case.__dict__.setdefault("base", used)
-    picture_case.__dict__["base"] = max(before, used)
-    assert used - before <= decode_peak_bytes(header) + SLACK_BYTES, f"took {(used - before) >> 20} MiB"
     if header.pixels > 200_000:
         return "read"
     fmt = sorted(FORMATS)[number % len(FORMATS)]
@@ -91,6 +98,13 @@ def picture_case(path: Path, number: int) -> str:
 
 def model_case(path: Path, number: int) -> str:
     """Load a network; of some that load, ask an engine the question whose answer is known. Raises as above."""
+    size = path.stat().st_size
+    outcome = _load_and_ask(path, number)
+    _check_memory("models", 20 * size + MODEL_SLACK_BYTES)
+    return outcome
+
+
+def _load_and_ask(path: Path, number: int) -> str:
     try:
         network = load_network(path)
         if number % 10 or network.spec.parameters > 100_000:
@@ -101,6 +115,18 @@ def model_case(path: Path, number: int) -> str:
         _check_line(str(error))
         return "refused"
     return "read"
+
+
+_peaks: dict[str, int] = {}
+
+
+def _check_memory(kind: str, allowed: int) -> None:
+    """The peak of this process may have grown by so many bytes since the last case, but for the first of a kind, in
+    which everything is imported."""
+    used = peak_resident_bytes() or 0
+    grown = used - _peaks.get(kind, used)
+    _peaks.update({kind: used}, **dict.fromkeys(_peaks, used))
+    assert grown <= allowed, f"took {grown >> 20} MiB where {allowed >> 20} are allowed"
 
 
 def _check_line(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -479,6 +480,33 @@ def test_parts_of_a_writer_elsewhere_stay(tmp_path: Path) -> None:
         assert remove_stale_parts(tmp_path / "o.png") == []
         foreign.rename(writer._part.path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unlocked_part_of_this_process_id_is_an_earlier_ones(tmp_path: Path) -> None:
+    """In a container a program has the same process id at every start."""
+    left = tmp_path / f".o.png.{os.getpid()}-12345678.part"
+    left.touch()
+    with RowWriter(tmp_path / "o.png", "png", 5, 5, 3, 8) as writer:
+        assert writer._part is not None
+        assert remove_stale_parts(tmp_path / "o.png") == [left]
+        assert writer._part.path.exists()
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_where_files_cannot_be_locked_the_process_id_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alive: bool
+) -> None:
+    def no_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("edge_liif.image.part_file.fcntl.flock", no_locks)
+    pid = os.getpid()
+    if not alive:
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pid = ended.pid
+    part = tmp_path / f".o.png.{pid}-12345678.part"
+    part.touch()
+    assert remove_stale_parts(tmp_path / "o.png") == ([] if alive else [part])
 
 
 def test_a_slow_reader_holds_the_writer_back(noise: np.ndarray) -> None:

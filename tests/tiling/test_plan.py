@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge_liif.engine.base import MemoryFacts
 from edge_liif.errors import MemoryCapError
 from edge_liif.tiling.grid import balanced, cut_axis
-from edge_liif.tiling.plan import MIB, USUAL_WORK, Job, evaluations_before, make_plan, plan_for_core, shrunk
+from edge_liif.tiling.plan import MIB, MOST_WORK, USUAL_WORK, Job, evaluations_before, make_plan, plan_for_core, shrunk
 
 FACTS = MemoryFacts(150 * MIB, 3000, 1200)
 
@@ -114,6 +114,18 @@ def test_without_a_cap_tiles_are_large_whatever_else_is_held() -> None:
     assert crowded.shape == plain.shape and plain.tiles <= 6
     enormous = make_plan(Job(512, 768, 512 * 30, 768 * 30, 3, 1), FACTS, 24, None)
     assert enormous.work_bytes < USUAL_WORK
+
+
+def test_without_a_cap_networks_that_see_far_are_not_given_the_smallest_tiles() -> None:
+    """Configuration B in OpenVINO, in floats: its smallest window alone takes more than the usual amount."""
+    far = MemoryFacts(576 * MIB, 12_000, 2_000)
+    job = Job(3000, 4000, 9000, 12000, 3, 1)
+    plan = make_plan(job, far, 133, None)
+    assert USUAL_WORK < plan.work_bytes <= MOST_WORK and plan.halo_overhead < 6
+    # networks that see less far don't need more
+    assert make_plan(job, FACTS, 36, None).work_bytes <= USUAL_WORK
+    # nor may they have more for what only large scales take
+    assert make_plan(Job(64, 64, 64 * 100, 64 * 100, 3, 1), FACTS, 36, None).work_bytes <= USUAL_WORK
 
 
 def test_networks_that_see_far_compute_less_than_twice_the_picture() -> None:
