@@ -10,7 +10,6 @@ import pytest
 
 from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.pipeline import compress
-from edge_liif.engine import select
 from edge_liif.engine.base import Engine, TileShape
 from edge_liif.engine.onnx import ONNXEngine
 from edge_liif.engine.onnx_int8 import IntegerGraphs
@@ -148,7 +147,7 @@ def test_candidates(compressed, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [c for c in candidates("auto", "cpu", integer=True) if c[0] == "onnx"]
     there = importlib.util.find_spec
     monkeypatch.setattr(
-        select.importlib.util, "find_spec", lambda name: None if name in {"openvino", "torch"} else there(name)
+        importlib.util, "find_spec", lambda name: None if name in {"openvino", "torch"} else there(name)
     )
     assert ("onnx", "cpu", "int8") in candidates("auto", "cpu", integer=True)
 
@@ -160,7 +159,7 @@ def test_what_is_missing_is_said(small_edsr: Network, monkeypatch: pytest.Monkey
         open_engine(small_edsr, "onnx", "fp32", "mps")
     with pytest.raises(EngineError, match="edge-liif compress"):
         open_engine(small_edsr, "onnx", "int8", "cpu")
-    monkeypatch.setattr(select.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"pip install 'edge-liif\[onnx\]'"):
         open_engine(small_edsr, "onnx", "fp32", "cpu")
 
