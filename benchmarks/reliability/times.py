@@ -1,10 +1,10 @@
-"""Predicted against measured time of enlarging: from the self-check's tile, and from the run before.
+"""Predicted against measured time of enlarging: from the self-check's tile, and from an earlier run.
 
     python benchmarks/reliability/times.py PHOTO [--size 512x384] [--only MODEL]
 
-Each engine begins on a machine that knows nothing. Its runs come one after the other, so every prediction but the first
-is made from a run at another scale; what the self-check alone would have said is asked of a second home, in which
-nothing is ever run.
+Each engine begins on a machine that knows nothing. Its runs come one after the other, each at another scale; a run from
+which nothing is learned (short, and slower than the self-check's tile) leaves the last columns of the next row empty.
+What the self-check alone would have said is asked of a second home, in which nothing is ever run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--only", help="Cases whose model contains this.", default="")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
-    print("| model | engine | scale | measured s | self-check said | of measured | the run before said | of measured |")
+    print("| model | engine | scale | measured s | self-check said | of measured | an earlier run said | of measured |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for model, engine, precision in (case for case in CASES if options.only in case[0]):
         with tempfile.TemporaryDirectory() as name:

@@ -125,7 +125,8 @@ def _check_memory(kind: str, allowed: int) -> None:
     which everything is imported."""
     used = peak_resident_bytes() or 0
     grown = used - _peaks.get(kind, used)
-    _peaks.update({kind: used}, **dict.fromkeys(_peaks, used))
+    for known in {*_peaks, kind}:
+        _peaks[known] = used
     assert grown <= allowed, f"took {grown >> 20} MiB where {allowed >> 20} are allowed"
 
 
