@@ -249,7 +249,9 @@ class RowWriter:
     def _error(self, cause: Exception | str) -> OutputError:
         if isinstance(cause, OSError):
             return OutputError(f"{self._name}: can't be written ({os_reason(cause)}); {_advice(cause)}")
-        return OutputError(f"{self._name}: can't be encoded as {FORMATS[self.plan.format].title} ({cause}); try .png")
+        # what is left for PNG: libvips says that writing failed when there was no memory for the bytes to be written
+        advice = "free some memory" if self.plan.format == "png" or isinstance(cause, MemoryError) else "try .png"
+        return OutputError(f"{self._name}: can't be encoded as {FORMATS[self.plan.format].title} ({cause}); {advice}")
 
     def _within(self, blob: bytes | None, most: int, what: str) -> bytes | None:
         if blob is None or len(blob) <= most:

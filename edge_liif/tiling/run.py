@@ -17,7 +17,7 @@ from ..engine.base import Engine
 from ..errors import EngineError, EngineFailure, OutOfMemory
 from ..geometry import Geometry, axis_queries
 from .grid import Axis, Segment, balanced, stepped
-from .plan import USUAL_WORK, Plan, engine_parts, shrunk
+from .plan import Plan, engine_parts, shrunk, usual_work
 
 Progress = Callable[[int, int], None]
 # Halvings in a row that a failing engine is given before its error is believed; what is left then is mostly halo.
@@ -77,6 +77,11 @@ def render(
 def _pieces(axis: Axis, segment: Segment, longest: int) -> list[Segment]:
     cuts = balanced(segment.stop - segment.start, longest)
     return [axis.piece(segment.start + start, segment.start + stop) for start, stop in cuts]
+
+
+def _smaller_blocks(plan: Plan) -> Plan:
+    """For `shrunk`, which keeps the number of evaluations: blocks of half as many."""
+    return replace(plan, shape=replace(plan.shape, rows=max(2, plan.shape.rows // 2)))
 
 
 def _tile_bytes(plan: Plan, engine: Engine) -> int:
@@ -148,7 +153,10 @@ class _Walker:
             # what it says.
             self._failures += 1
             if max(self.core) == 1 or (isinstance(error, EngineFailure) and self._failures > MOST_FAILURES):
-                raise
+                if self.log.splits == 0:
+                    raise
+                tried = f"smaller tiles, down to {self.core[1]}x{self.core[0]}, did not help"
+                raise type(error)(f"{error}; {tried}: free some memory, or try another --engine") from error
             return "out of memory" if isinstance(error, OutOfMemory) else f"the engine failed ({error})"
         self.log.tiles += 1
         self._failures = 0
@@ -158,7 +166,7 @@ class _Walker:
         # what it has for larger tiles, and keeps of other pictures, goes first
         self.engine.keep(None, 0)
         half = _halved(self.core)
-        self.plan = shrunk(self.plan, half)
+        self.plan = shrunk(_smaller_blocks(self.plan), half)
         self.core = half
         self._prepared = False
         self.log.splits += 1
@@ -168,7 +176,10 @@ class _Walker:
         """Do a tile with the spare engine, in pieces that take no more memory than there is."""
         said = f"{self.engine.name} in {self.engine.precision} gave numbers that are not finite"
         cap = self.plan.memory_cap
-        spare_bytes = USUAL_WORK - self.plan.work_bytes if cap is None else cap - self.plan.peak_bytes
+        if cap is None:
+            spare_bytes = usual_work(self.engine.memory, self.plan.halo) - self.plan.work_bytes
+        else:
+            spare_bytes = cap - self.plan.peak_bytes
         allowed = _tile_bytes(self.plan, self.engine) + max(0, spare_bytes)
         # one engine's tiles at a time: the plan counts the memory of one
         self.engine.release()
@@ -177,11 +188,11 @@ class _Walker:
         # Below this, pieces are nearly all halo: a thousand of them would take hours and save little.
         smallest = max(16, self.plan.halo)
         # full precision takes about twice the bytes for an evaluation, so blocks of half as many
-        shape = replace(self.plan.shape, rows=max(2, self.plan.shape.rows // 2))
+        smaller = _smaller_blocks(self.plan)
         while _tile_bytes(plan, engine) > allowed and (plan is self.plan or max(core) > smallest):
             if plan is not self.plan:
                 core = _halved(core)
-            plan = shrunk(replace(self.plan, shape=shape), core)
+            plan = shrunk(smaller, core)
         walker = _Walker(plan, engine, self.planes, self.progress, self.log)
         walker.core, walker.done, walker.total = core, self.done, self.total
         walker.tile(row, column, target)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,9 +46,12 @@ def outcome(engine: str, spare: int) -> list:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
-@pytest.mark.parametrize("engine", ["openvino", "torch"])
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs RLIMIT_AS and /proc")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch", "onnx"])
 def test_smaller_tiles_and_the_same_picture(engine: str) -> None:
+    pytest.importorskip({"onnx": "onnxruntime"}.get(engine, engine))
     free = outcome(engine, 0)
     assert free[:2] == ["done", 0] and len(free[2]) == hashlib.sha256().digest_size * 2
     for spare in (250, 200, 160, 130, 100, 80, 60, 45):
@@ -57,4 +62,33 @@ def test_smaller_tiles_and_the_same_picture(engine: str) -> None:
                 return
         else:
             assert splits > 0 and "\n" not in result
+    pytest.fail("no limit was tight enough to need smaller tiles and loose enough to allow them")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+def test_run_with_little_memory(engine, command, picture) -> None:
+    """The whole command: a limit is looked for under which it must cut its tiles and then ends well."""
+    pytest.importorskip({"onnx": "onnxruntime"}.get(engine, engine))
+    import resource
+
+    picture("a.png", 300, 300)
+    words = ("run", "a.png", "--scale", "2", "--engine", engine, "--precision", "fp32", "--json", "-o")
+    assert command(*words, "whole.png").status == 0
+
+    def limit(mebibytes: int) -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20, mebibytes << 20))
+
+    low, high, target = 0, 2400, Path("limited.png")
+    while high - low > 10:
+        middle = (low + high) // 2
+        done = command(*words, target.name, preexec_fn=functools.partial(limit, middle))
+        if done.status == 0:
+            assert target.read_bytes() == Path("whole.png").read_bytes()
+            target.unlink()
+            if "done again" in str(done.objects[0]["warnings"]):
+                return
+            high = middle
+        else:
+            assert not target.exists()
+            low = middle
     pytest.fail("no limit was tight enough to need smaller tiles and loose enough to allow them")
