@@ -139,9 +139,12 @@ def read_liif_checkpoint(path: Path, name: str) -> Network:
             f"{path}: not a plain PyTorch checkpoint ({type(error).__name__}); files that carry code are refused"
         ) from error
     try:
-        state = content["model"]["sd"]
-        tensors = {key: value.to(torch.float32).numpy() for key, value in state.items() if not key.startswith(_UNUSED)}
-    except (KeyError, TypeError, AttributeError) as error:
+        state = {key: value for key, value in content["model"]["sd"].items() if not key.startswith(_UNUSED)}
+        # A few bytes can describe terabytes: strides of zero, and members of the container that are compressed.
+        if sum(value.numel() * value.element_size() for value in state.values()) > path.stat().st_size:
+            raise ModelError(f"{path}: its tensors are larger than the file; it is no plain checkpoint")
+        tensors = {key: value.to(torch.float32).numpy() for key, value in state.items()}
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: a checkpoint, but not LIIF's ({{'model': {{'sd': tensors}}}} expected)") from error
     shapes = {key: tuple(value.shape) for key, value in tensors.items()}
     try:

@@ -53,6 +53,20 @@ def test_import_of_code_in_torchs_own_container(refused):
     assert not (zoo.models_home() / "innocent.safetensors").exists()
 
 
+@pytest.mark.parametrize("kind", ["strides of zero", "sparse", "meta"])
+def test_import_of_tensors_that_are_not_there(refused, kind):
+    """A kilobyte that describes a gigabyte, and tensors that have no numbers of their own."""
+    torch = pytest.importorskip("torch")
+    weight = torch.ones(1).expand(4096, 4096, 4, 4)
+    if kind == "sparse":
+        weight = torch.eye(3).to_sparse()
+    elif kind == "meta":
+        weight = torch.ones(2, 2, device="meta")
+    torch.save({"model": {"sd": {"encoder.head.0.weight": weight}}}, "odd.pth")
+    line = refused("models", "import", "odd.pth", "-o", "out.safetensors")
+    assert ("larger than the file" if kind == "strides of zero" else "a checkpoint, but not LIIF's") in line
+
+
 @pytest.mark.parametrize(
     ("spec", "part"),
     [

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import re
 import struct
+import zipfile
 import zlib
 
 _NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
@@ -21,9 +24,14 @@ def mutated(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
 
 
 def mutated_model(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
-    """Damage to the bytes of a .safetensors file, or to what its JSON header says."""
+    """Damage to the bytes of a model file, or to what the JSON header of a .safetensors file or the pickle of a .pth
+    says."""
     if rng.random() < 0.35:
         return mutated(data, rng, others)
+    if data.startswith(b"PK"):
+        return _changed_archive(data, rng, others)
+    if data.startswith(b"\x80"):
+        return _changed_pickle(data, rng, others)
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     for _ in range(rng.choice((1, 1, 2, 4))):
@@ -31,6 +39,58 @@ def mutated_model(data: bytes, rng: random.Random, others: list[bytes]) -> bytes
     text = json.dumps(header).encode()
     stated = len(text) if rng.random() < 0.9 else rng.choice((*_NUMBERS, 2**40, 2**63, 2**64 - 1))
     return stated.to_bytes(8, "little") + text + data[8 + length :]
+
+
+# What a pickle may name instead: code, and what torch's reader lets through although no network has it.
+_NAMES = (
+    b"os\nsystem",
+    b"builtins\neval",
+    b"posix\nmkdir",
+    b"collections\nOrderedDict",
+    b"torch\nTensor",
+    b"torch\nComplexDoubleStorage",
+    b"torch\nBoolStorage",
+    b"torch._utils\n_rebuild_sparse_tensor",
+    b"torch._utils\n_rebuild_qtensor",
+    b"torch._utils\n_rebuild_meta_tensor_no_storage",
+    b"torch._utils\n_rebuild_device_tensor_from_numpy",
+    b"torch._tensor\n_rebuild_from_type_v2",
+    b"numpy.core.multiarray\n_reconstruct",
+)
+_GLOBAL = re.compile(rb"(?<=c)[\w.]+\n\w+(?=\n)")
+# A small number in a pickle, as sizes, strides and offsets are, and what may stand there instead.
+_SMALL = re.compile(rb"K.|M..|J....", re.DOTALL)
+_LARGE = (b"K\0", b"K\1", b"M\xff\xff", b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\xff", b"\x8a\x05\0\0\0\0\1", b"N")
+
+
+def _changed_archive(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
+    """torch's container with one member changed and its checksums right."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, zipfile.ZipFile(buffer, "w") as target:
+        names = archive.namelist()
+        pickle = next(name for name in names if name.endswith("data.pkl"))
+        chosen = pickle if rng.random() < 0.8 else rng.choice(names)
+        for name in names:
+            held = archive.read(name)
+            if name == chosen:
+                if name != pickle and rng.random() < 0.5:
+                    continue
+                held = (_changed_pickle if name == pickle else mutated)(held or b"\0", rng, others)
+            target.writestr(name, held)
+    return buffer.getvalue()
+
+
+def _changed_pickle(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
+    """A pickle that names other things, or has other numbers, in up to three places."""
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        pattern, instead = rng.choice(((_GLOBAL, _NAMES), (_SMALL, _LARGE), (_SMALL, _LARGE)))
+        places = list(pattern.finditer(data[:100_000]))
+        if not places or rng.random() < 0.1:
+            data = mutated(data, rng, others)
+            continue
+        place = rng.choice(places)
+        data = data[: place.start()] + rng.choice(instead) + data[place.end() :]
+    return data
 
 
 def _change_header(header: dict, rng: random.Random) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge_liif.image.read import read
-from edge_liif.model.checkpoint import load_network
 
 from .campaign import do_case
-from .cases import LARGEST, Seeds, case_file
+from .cases import LARGEST, Seeds, case_file, load
 from .seeds import networks, pictures
 
 
@@ -25,7 +24,7 @@ def test_whole_files_are_read(seeds: Seeds, tmp_path: Path) -> None:
         read(data, name, max_pixels=LARGEST)
     for name, data in seeds.networks.items():
         (tmp_path / name).write_bytes(data)
-        load_network(tmp_path / name)
+        load(tmp_path / name)
 
 
 @pytest.mark.parametrize("models", [False, True])
