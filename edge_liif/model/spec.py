@@ -20,6 +20,7 @@ from .quantization import Compression
 from .rdn import RDNSpec
 
 SPEC_VERSION = 1
+LONGEST_TEXT = 10_000
 EncoderSpec = RDNSpec | EDSRSpec
 # One entry per encoder kind: the spec class and the module that knows its layers.
 ENCODERS: dict[str, tuple[Any, Any]] = {"rdn": (RDNSpec, rdn), "edsr": (EDSRSpec, edsr)}
@@ -43,6 +44,8 @@ class HaloMeasurement:
             raise ModelError(f"the model's halo of {str(self.pixels)[:20]} is not 0..{MAX_WIDTH} pixels")
         if not isinstance(self.max_error, (int, float)) or not 0 <= self.max_error < 1:
             raise ModelError(f"the model's halo error {str(self.max_error)[:20]} is not a share of full scale")
+        if not isinstance(self.images, str) or len(self.images) > LONGEST_TEXT:
+            raise ModelError(f"the model's halo images are not a text of at most {LONGEST_TEXT} characters")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class ModelSpec:
     version: int = field(default=SPEC_VERSION)
 
     def __post_init__(self) -> None:
+        for key in ("name", "licence", "authors", "source"):
+            if not isinstance(text := getattr(self, key), str) or len(text) > LONGEST_TEXT:
+                raise ModelError(f"the model's {key} is not a text of at most {LONGEST_TEXT} characters")
+        if self.parent_sha256 is not None and not isinstance(self.parent_sha256, str):
+            raise ModelError("the model's parent_sha256 is neither a text nor null")
         if self.compression is not None:
             self.compression.check_names(self.tensor_shapes)
 
