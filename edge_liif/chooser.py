@@ -20,6 +20,10 @@ LARGEST_ROBUST_QUALITY = 93
 0.08 at 93, 0.01 at 95 and loses 0.11 at 98 (benchmarks/results/quality.md)."""
 
 
+class AnotherModel(Exception):
+    """This picture's model is not the one in memory, and now is not the time to change it; not an error."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The upscaler for a picture and why, in a sentence; what was found of JPEG: libjpeg quality 1..100 by the file's
@@ -33,7 +37,11 @@ class Chosen:
 
 class ModelChooser:
     """Loads models when pictures need them. Let go of what `for_picture` gave before calling it again: the memory plan
-    counts one model, and a second one is loaded only after the first is gone."""
+    counts one model, and a second one is loaded only after the first is gone.
+
+    grouping: whoever asks wants to do the pictures of one model first; files of the other get AnotherModel until the
+    next `change`. What can be read only once never does.
+    """
 
     def __init__(self, model: str, settings: Settings) -> None:
         """model: a name or a file, for all pictures; or "auto": the default model, and its `jpeg_variant` for JPEG.
@@ -41,6 +49,8 @@ class ModelChooser:
         Raises ModelError if there is no such model, UsageError for impossible settings.
         """
         self.settings = settings
+        self.grouping = False
+        self._fixed = False
         self._loaded: tuple[str, Upscaler] | None = None
         self._robust = self._absent = ""
         if model != AUTO_MODEL:
@@ -56,8 +66,9 @@ class ModelChooser:
             self._upscaler(self._model)
 
     def for_picture(self, source: bytes | Path, header: Header) -> Chosen:
-        """The model for a picture, `header` as `probe` gave it. Raises ModelError if its file is damaged; that the
-        picture is damaged raises nothing here."""
+        """The model for a picture, `header` as `probe` gave it. Raises ModelError if its file is damaged, AnotherModel
+        (see `grouping`); that the picture is damaged raises nothing here."""
+        may_wait = self.grouping and isinstance(source, Path)
         if not (self._robust or self._absent):
             return Chosen(self._upscaler(self._model), self._reason, header.jpeg_quality, None)
         from .image.jpeg_traces import jpeg_traces
@@ -70,12 +81,19 @@ class ModelChooser:
             model, why = self._model, f"the default model: {found}, but {self._absent} is not on this machine"
         else:
             model, why = self._robust, f"the model for JPEG pictures: {found}"
-        return Chosen(self._upscaler(model), why, traces.quality, traces.score)
+        return Chosen(self._upscaler(model, may_wait), why, traces.quality, traces.score)
 
-    def _upscaler(self, name: str) -> Upscaler:
+    def change(self) -> None:
+        """Where pictures are grouped: the next one decides which model works now."""
+        self._fixed = False
+
+    def _upscaler(self, name: str, may_wait: bool = False) -> Upscaler:
         if self._loaded is None or self._loaded[0] != name:
+            if may_wait and self._fixed:
+                raise AnotherModel(name)
             self._loaded = None  # before the next one is loaded
             self._loaded = name, open_upscaler(name, self.settings)
+        self._fixed = True
         return self._loaded[1]
 
 

@@ -93,18 +93,20 @@ def run(
     write = WriteOptions(overwrite, resume, quality, lossless, _colour(background), strip, page)
 
     _without_converters()
-    from ..chooser import ModelChooser
+    from ..chooser import AnotherModel, ModelChooser
 
     use_one_heap()
     chooser = ModelChooser(model, settings)
+    chooser.grouping = len(items) > 1
     failed = 0
     left = TimeLeft(len(items))
-    for number, item in enumerate(items, 1):
-        count = f"[{number}/{len(items)}] " if len(items) > 1 else ""
 
+    def one(number: int, item: Input) -> None:
+        nonlocal failed
+        count = f"[{number}/{len(items)}] " if len(items) > 1 else ""
         told = 0
 
-        def decided(report: Report, count: str = count) -> None:
+        def decided(report: Report) -> None:
             nonlocal told
             if not quiet:
                 say(count + _summary(report))
@@ -118,6 +120,8 @@ def run(
             if not quiet:
                 _warn(report, told)
                 say(_outcome(report, count, left))
+        except AnotherModel:
+            raise
         except Exception as error:
             message = _failure(item, error)
             complain(message)
@@ -132,6 +136,18 @@ def run(
         if json_output:
             with standard_output():
                 print(json.dumps(report.to_dict()), flush=True)
+
+    todo = list(enumerate(items, 1))
+    while todo:
+        # the pictures of one model, then those of the other: each is loaded once, and its compiled tiles are kept
+        chooser.change()
+        later = []
+        for number, item in todo:
+            try:
+                one(number, item)
+            except AnotherModel:
+                later.append((number, item))
+        todo = later
     if failed and len(items) > 1:
         complain(f"{failed} of {len(items)} inputs failed")
     return -failed if failed < 0 else int(failed > 0)

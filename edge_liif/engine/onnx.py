@@ -109,7 +109,10 @@ class ONNXEngine(Engine):
         # it is transposed; a block of evaluations several times, by the sums and layers that follow each other.
         spec, hidden = self._network.spec, self._network.spec.decoder.hidden
         weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
-        values = 2 * hidden[0] + 3 * spec.widest_input + 5 * spec.encoder.features
+        features, copies = spec.encoder.features, 2 if self.precision == "int8" else 3
+        values = 2 * hidden[0] + copies * spec.widest_input + 5 * features
+        # of a wide concatenation one more
+        values = max(values, (copies + 1) * spec.widest_input + 4 * features)
         return MemoryFacts(BASE_BYTES + 5 * weights, 4 * values, 20 * max(hidden), 4 * hidden[0] + 64)
 
     def _open(self) -> None:

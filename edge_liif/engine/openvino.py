@@ -231,17 +231,18 @@ class OpenVINOEngine(Engine):
     @property
     def memory(self) -> MemoryFacts:
         # Fitted by benchmarks/memory_model.py; results/memory.md has the table. The encoder's peak is at its widest
-        # concatenation, held twice, beside the hidden map, held twice while it is transposed. The decoder's blocks
-        # take over memory that the encoder has freed; they are counted all the same.
+        # concatenation, held twice beside the residual stream, or when the hidden map is there too. The decoder's
+        # blocks take over memory that the encoder has freed; they are counted all the same.
         spec = self._network.spec
-        hidden, each = spec.decoder.hidden, self._floats.size
+        hidden, each, features = spec.decoder.hidden, self._floats.size, spec.encoder.features
         weights = sum(tensor.nbytes for tensor in self._network.tensors.values())
         base, column = BASE_BYTES + 5 * weights, 4 * hidden[0] + 64
         if self.precision == "int8":
-            # concatenations are levels of one byte; the residual stream is floats, the hidden map half of that
-            pixel = each * (hidden[0] + 7 * spec.encoder.features) + 2 * spec.widest_input
-            return MemoryFacts(base, pixel, (each + 2) * max(hidden), column)
-        pixel = each * (2 * hidden[0] + 2 * spec.widest_input + 7 * spec.encoder.features)
+            # concatenations are levels of one byte; the residual stream is floats, the hidden map half of that; the
+            # graphs have many more nodes
+            pixel = 2 * hidden[0] + 5 * each * features + 2 * spec.widest_input
+            return MemoryFacts(base + 16 * 2**20, pixel, (each + 2) * max(hidden), column)
+        pixel = each * max(2 * spec.widest_input + 7 * features, hidden[0] + 6 * features)
         return MemoryFacts(base, pixel, 2 * each * max(hidden), column)
 
     def _compile(self, model: ov.Model) -> Any:

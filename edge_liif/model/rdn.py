@@ -60,14 +60,19 @@ def forward(layers: Layers, spec: RDNSpec, lr: Any) -> Any:
     x = layers.conv(shallow, "encoder.SFENet2")
     outputs = []
     for d, block in enumerate(spec.growth):
-        dense = [x]
-        for c in range(len(block)):
-            grown = layers.conv(layers.concat(dense), f"encoder.RDBs.{d}.convs.{c}.conv.0")
-            dense.append(layers.relu(grown))
-        x = layers.add(layers.conv(layers.concat(dense), f"encoder.RDBs.{d}.LFF"), x)
+        x = _dense_block(layers, x, f"encoder.RDBs.{d}", len(block))
         outputs.append(x)
     fused = layers.conv(layers.concat(outputs), "encoder.GFF.0")
     return layers.add(layers.conv(fused, "encoder.GFF.1"), shallow)
+
+
+def _dense_block(layers: Layers, x: Any, name: str, convs: int) -> Any:
+    """A function of its own, so that a block's channels are gone before the global fusion, where memory peaks."""
+    dense = [x]
+    for c in range(convs):
+        grown = layers.conv(layers.concat(dense), f"{name}.convs.{c}.conv.0")
+        dense.append(layers.relu(grown))
+    return layers.add(layers.conv(layers.concat(dense), f"{name}.LFF"), x)
 
 
 def tensor_shapes(spec: RDNSpec) -> dict[str, tuple[int, ...]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge_liif import chooser
-from edge_liif.chooser import LARGEST_ROBUST_QUALITY, ModelChooser
+from edge_liif.chooser import LARGEST_ROBUST_QUALITY, AnotherModel, ModelChooser
 from edge_liif.model import zoo
 from edge_liif.model.checkpoint import Network, save_network
 from edge_liif.model.convert import with_known_answer
@@ -195,15 +195,22 @@ def test_one_model_at_a_time_and_no_more_often_than_needed(cli, weights, picture
         return upscaler
 
     monkeypatch.setattr(chooser, "open_upscaler", watched)
+
+    def waits(name: str) -> bool:
+        return pictures.get(name) == ROBUST
+
     torn = bytearray(Path("clean.png").read_bytes())
     torn[len(torn) // 2] ^= 0xFF
     Path("torn.png").write_bytes(torn)
-    order = ["clean.png", "q97.jpg", "torn.png", "q40.jpg", "blocks.png", "again.jpg"]
+    # the pictures of the other model wait until those of the first are done
+    order = ["clean.png", "q40.jpg", "q97.jpg", "torn.png", "blocks.png", "tiny.bmp", "again.jpg"]
     gc.disable()
     try:
         done = cli("run", *order, *RUN, "-o", "out/")
         # torn.png fails while its model works, and its traceback must not hold it.
-        assert [report["status"] for report in done.objects] == ["done"] * 2 + ["failed"] + ["done"] * 3
+        outcomes = [(report["input"], report["status"]) for report in done.objects]
+        assert outcomes == [(name, "failed" if name == "torn.png" else "done") for name in sorted(order, key=waits)]
+        assert "[2/7] q40.jpg" in done.stderr and "7/7" in done.stderr and "8/7" not in done.stderr
         assert loaded == [CLEAN, ROBUST]
         loaded.clear()
         alive.clear()
@@ -221,6 +228,21 @@ def test_decision_by_tables_reads_no_pixels(weights, monkeypatch):
     monkeypatch.setattr("edge_liif.image.jpeg_traces.read_top", lambda *a, **k: pytest.fail("pixels were decoded"))
     chosen = ModelChooser("auto", Settings()).for_picture(data.tobytes(), header)
     assert (chosen.upscaler.network.spec.name, chosen.jpeg_quality, chosen.blocking) == (ROBUST, 50, None)
+
+
+def test_what_can_be_read_only_once_does_not_wait(weights, pictures):
+    from edge_liif.image.read import probe
+
+    picky = ModelChooser("auto", Settings())
+    picky.grouping = True
+    for name in ("clean.png", "q40.jpg"):
+        chosen = picky.for_picture(Path(name).read_bytes(), probe(Path(name)))
+        assert chosen.upscaler.network.spec.name == pictures[name]
+        del chosen
+    with pytest.raises(AnotherModel):
+        picky.for_picture(Path("clean.png"), probe(Path("clean.png")))
+    picky.change()
+    assert picky.for_picture(Path("clean.png"), probe(Path("clean.png"))).upscaler.network.spec.name == CLEAN
 
 
 def test_python_loads_the_default_model(weights):
