@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Argument: engine, and MiB of address space that the process may still take once the engine stands (0: no limit).
@@ -65,30 +65,43 @@ def test_smaller_tiles_and_the_same_picture(engine: str) -> None:
     pytest.fail("no limit was tight enough to need smaller tiles and loose enough to allow them")
 
 
+# The command, and at its end the most address space that it took, in KiB.
+COMMAND = """
+import re, sys
+from edge_liif.cli import _status
+status = _status(sys.argv[1:])
+print(re.search(r"VmPeak:\\s+(\\d+)", open("/proc/self/status").read())[1])
+sys.exit(status)
+"""
+
+
 @pytest.mark.parametrize("engine", ["openvino", "onnx"])
-def test_run_with_little_memory(engine, command, picture) -> None:
-    """The whole command: a limit is looked for under which it must cut its tiles and then ends well."""
+def test_run_with_little_memory(engine, picture) -> None:
+    """The whole command, with ever less address space: its tiles are cut and it ends well, before it can't any more."""
     pytest.importorskip({"onnx": "onnxruntime"}.get(engine, engine))
     import resource
 
     picture("a.png", 300, 300)
-    words = ("run", "a.png", "--scale", "2", "--engine", engine, "--precision", "fp32", "--json", "-o")
-    assert command(*words, "whole.png").status == 0
+    words = ["--scale", "2", "--engine", engine, "--precision", "fp32", "--threads", "2", "--json", "-o"]
 
-    def limit(mebibytes: int) -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20, mebibytes << 20))
+    def run(target: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+        def apply() -> None:
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
-    low, high, target = 0, 2400, Path("limited.png")
-    while high - low > 10:
-        middle = (low + high) // 2
-        done = command(*words, target.name, preexec_fn=functools.partial(limit, middle))
-        if done.status == 0:
-            assert target.read_bytes() == Path("whole.png").read_bytes()
-            target.unlink()
-            if "done again" in str(done.objects[0]["warnings"]):
-                return
-            high = middle
-        else:
+        call = [sys.executable, "-c", COMMAND, "run", "a.png", *words, target]
+        return subprocess.run(call, capture_output=True, text=True, timeout=120, preexec_fn=apply)
+
+    assert run("warm.png").returncode == 0
+    whole = run("whole.png")
+    peak = int(whole.stdout.splitlines()[-1]) * 1024
+    for share in np.arange(0.97, 0.4, -0.03):
+        target = Path(f"limited-{share:.2f}.png")
+        done = run(target.name, int(share * peak))
+        if done.returncode:
             assert not target.exists()
-            low = middle
+            continue
+        assert target.read_bytes() == Path("whole.png").read_bytes()
+        if "done again" in str(json.loads(done.stdout.splitlines()[0])["warnings"]):
+            return
     pytest.fail("no limit was tight enough to need smaller tiles and loose enough to allow them")
