@@ -90,7 +90,7 @@ def main() -> None:
     print("| pictures done | " + " | ".join(map(str, marks)) + " |")
     print("|---|" + "---:|" * len(marks))
     print("| resident MiB | " + " | ".join(f"{held[n - 1]:.0f}" for n in marks) + " |")
-    for share in (0.1, 0.5, 0.9):
+    for share in (0.1, 0.5, 0.9) if told else ():
         when, left = told[int(share * len(told))]
         print(f"{share:.0%} of the pictures done: said {left} left, took {ended - when:.0f} s")
     print(f"\n{status['done']} done, {status['failed']} failed, {len(results)} results; exit status {run.returncode}")

@@ -241,6 +241,8 @@ class OpenVINOEngine(Engine):
             # concatenations are levels of one byte; the residual stream is floats, the hidden map half of that; the
             # graphs have many more nodes
             pixel = 2 * hidden[0] + 5 * each * features + 2 * spec.widest_input
+            # a wide hidden map, while its floats are made halves
+            pixel = max(pixel, (2 + each) * hidden[0] + each * features)
             return MemoryFacts(base + 16 * 2**20, pixel, (each + 2) * max(hidden), column)
         pixel = each * max(2 * spec.widest_input + 7 * features, hidden[0] + 6 * features)
         return MemoryFacts(base, pixel, 2 * each * max(hidden), column)

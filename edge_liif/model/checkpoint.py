@@ -6,6 +6,7 @@ Nothing is ever unpickled with code in it: a foreign .pth is read with torch's `
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,6 +130,8 @@ def read_liif_checkpoint(path: Path, name: str) -> Network:
         raise EngineError("reading .pth files needs torch: pip install 'edge-liif[torch]'") from error
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
+    if _inflated_bytes(path) > path.stat().st_size:
+        raise ModelError(f"{path}: its members are compressed, which torch's are not; it is no plain checkpoint")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch thinks of a bad file is said in the error below
@@ -140,7 +143,7 @@ def read_liif_checkpoint(path: Path, name: str) -> Network:
         ) from error
     try:
         state = {key: value for key, value in content["model"]["sd"].items() if not key.startswith(_UNUSED)}
-        # A few bytes can describe terabytes: strides of zero, and members of the container that are compressed.
+        # strides of zero make much of little
         if sum(value.numel() * value.element_size() for value in state.values()) > path.stat().st_size:
             raise ModelError(f"{path}: its tensors are larger than the file; it is no plain checkpoint")
         tensors = {key: value.to(torch.float32).numpy() for key, value in state.items()}
@@ -155,6 +158,15 @@ def read_liif_checkpoint(path: Path, name: str) -> Network:
         return Network(spec, tensors)
     except (ModelError, IndexError) as error:
         raise ModelError(f"{path}: {error}") from error
+
+
+def _inflated_bytes(path: Path) -> int:
+    """What the members of a zip file say that they hold; 0 of any other file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return 0
 
 
 def with_spec(network: Network, **changes: object) -> Network:

@@ -127,11 +127,13 @@ class ModelSpec:
         try:
             data = json.loads(text)
             version = data["version"]
-            if version != SPEC_VERSION:
-                raise ModelError(f"model specification version {version!r} is not {SPEC_VERSION}; update edge-liif")
+            if type(version) is not int or version != SPEC_VERSION:
+                raise ModelError(
+                    f"model specification version {str(version)[:20]!r} is not {SPEC_VERSION}; update edge-liif"
+                )
             kind = data["encoder"]["kind"]
             if kind not in ENCODERS:
-                raise ModelError(f"unknown encoder kind {kind!r}; this version knows {', '.join(ENCODERS)}")
+                raise ModelError(f"unknown encoder kind {str(kind)[:20]!r}; this version knows {', '.join(ENCODERS)}")
             data["encoder"] = ENCODERS[kind][0].from_dict(data["encoder"])
             data["decoder"] = DecoderSpec.from_dict(data["decoder"])
             if data.get("halo") is not None:
@@ -140,7 +142,8 @@ class ModelSpec:
                 data["compression"] = Compression.from_dict(data["compression"])
             return ModelSpec(**data)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ModelError(f"the model's specification can't be read ({error}); the file is damaged") from error
+            reason = str(error)[:200]
+            raise ModelError(f"the model's specification can't be read ({reason}); the file is damaged") from error
 
 
 def _product(shape: tuple[int, ...]) -> int:

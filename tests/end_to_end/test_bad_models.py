@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,17 @@ def test_import_of_tensors_that_are_not_there(refused, kind):
     torch.save({"model": {"sd": {"encoder.head.0.weight": weight}}}, "odd.pth")
     line = refused("models", "import", "odd.pth", "-o", "out.safetensors")
     assert ("larger than the file" if kind == "strides of zero" else "a checkpoint, but not LIIF's") in line
+
+
+def test_import_of_a_container_that_swells(refused):
+    """torch's members are never compressed; 1 MB of zeros in a kilobyte is not its work."""
+    torch = pytest.importorskip("torch")
+    torch.save({"model": {"sd": {"encoder.head.0.weight": torch.zeros(250_000)}}}, "plain.pth")
+    with zipfile.ZipFile("plain.pth") as plain, zipfile.ZipFile("odd.pth", "w", zipfile.ZIP_DEFLATED) as odd:
+        for name in plain.namelist():
+            odd.writestr(name, plain.read(name))
+    assert Path("odd.pth").stat().st_size < 10_000
+    assert "its members are compressed" in refused("models", "import", "odd.pth", "-o", "out.safetensors")
 
 
 @pytest.mark.parametrize(

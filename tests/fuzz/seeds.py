@@ -63,7 +63,8 @@ def pictures() -> dict[str, bytes]:
 
 def networks(folder: Path) -> dict[str, bytes]:
     """Model files: a float network of each kind; if torch is there also one compressed to packed integers, and the
-    LIIF authors' format in both of torch's containers."""
+    LIIF authors' format. (Not in torch's older container, which names storages by their addresses: its bytes are never
+    the same twice.)"""
     from edge_liif.model.checkpoint import random_network, save_network
     from edge_liif.model.edsr import EDSRSpec
     from edge_liif.model.liif import DecoderSpec
@@ -88,11 +89,9 @@ def networks(folder: Path) -> dict[str, bytes]:
         pass
     else:
         state = {key: torch.from_numpy(value) for key, value in rdn.tensors.items()}
-        for name, zipped in (("zipped", True), ("pickled", False)):
-            buffer = io.BytesIO()
-            content = {"model": {"name": "liif", "args": {"encoder_spec": {"name": "rdn"}}, "sd": state}, "epoch": 7}
-            torch.save(content, buffer, _use_new_zipfile_serialization=zipped)
-            files[f"{name}.pth"] = buffer.getvalue()
+        buffer = io.BytesIO()
+        torch.save({"model": {"name": "liif", "args": {"encoder_spec": {"name": "rdn"}}, "sd": state}}, buffer)
+        files["author.pth"] = buffer.getvalue()
     for name, network in found.items():
         path = folder / f"{name}.safetensors"
         save_network(network, path)

@@ -79,12 +79,13 @@ def specifications(draw: st.DrawFn, most: int = MAX_WIDTH) -> ModelSpec:
     )
 
 
+@settings(deadline=None)
 @given(specifications())
 def test_json_round_trip(spec: ModelSpec) -> None:
     assert ModelSpec.from_json(spec.to_json()) == spec
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(specifications(most=12))
 def test_counts_are_those_of_the_tensors(spec: ModelSpec) -> None:
     """And a network without compression can be made of every specification, and describes it."""
@@ -114,7 +115,7 @@ def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_anything_in_any_place(data: st.DataObject) -> None:
     """What is accepted is complete: its numbers are computed, and it goes to JSON and back."""

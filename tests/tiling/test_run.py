@@ -148,8 +148,21 @@ def test_a_failing_engine_gets_smaller_tiles_and_is_then_believed() -> None:
     result, log, _ = enlarge(engine, lr, (80, 80), (100, 100))
     assert np.array_equal(result, whole) and log.splits == 2 and "failed to allocate" in log.warnings[0]
     engine.limit = 0
-    with pytest.raises(EngineFailure, match="failed to allocate"):
+    with pytest.raises(EngineFailure, match=r"allocate; smaller tiles, down to \dx\d, did not help: free"):
         enlarge(engine, lr, (80, 80), (100, 100))
+
+
+def test_blocks_shrink_with_their_tiles() -> None:
+    """Small tiles with the blocks of large ones would run out of memory as before."""
+    lr, least = picture(40, 40), []
+    whole, _, _ = enlarge(FakeEngine(1), lr, (80, 80), (100, 100))
+
+    def fail(call: str, shape: TileShape) -> bool:
+        least.append(shape.rows * shape.columns)
+        return call == "decode" and shape.rows * shape.columns > least[0] / 3
+
+    result, log, _ = enlarge(FakeEngine(1, fail), lr, (80, 80), (100, 100))
+    assert np.array_equal(result, whole) and log.splits == 2
 
 
 def test_memory_that_never_suffices_is_an_error() -> None:
