@@ -112,7 +112,8 @@ class ONNXEngine(Engine):
         features, copies = spec.encoder.features, 2 if self.precision == "int8" else 3
         values = 2 * hidden[0] + copies * spec.widest_input + 5 * features
         # of a wide concatenation one more
-        values = max(values, (copies + 1) * spec.widest_input + 4 * features)
+        widest = max((copies + 1) * spec.widest_input, spec.dense_block_channels(copies + 1))
+        values = max(values, widest + 4 * features)
         return MemoryFacts(BASE_BYTES + 5 * weights, 4 * values, 20 * max(hidden), 4 * hidden[0] + 64)
 
     def _open(self) -> None:

@@ -244,7 +244,8 @@ class OpenVINOEngine(Engine):
             # a wide hidden map, while its floats are made halves
             pixel = max(pixel, (2 + each) * hidden[0] + each * features)
             return MemoryFacts(base + 16 * 2**20, pixel, (each + 2) * max(hidden), column)
-        pixel = each * max(2 * spec.widest_input + 7 * features, hidden[0] + 6 * features)
+        block = spec.dense_block_channels(2) + 2 * features
+        pixel = each * max(2 * spec.widest_input + 7 * features, block, hidden[0] + 6 * features)
         return MemoryFacts(base, pixel, 2 * each * max(hidden), column)
 
     def _compile(self, model: ov.Model) -> Any:

@@ -161,7 +161,8 @@ class TorchEngine(Engine):
         each = _BYTES[self.precision]
         hidden = self._spec.decoder.hidden
         features = self._spec.encoder.features
-        values = max(3 * self._spec.widest_input + 2 * features, 2 * hidden[0] + 3 * features)
+        encoder = max(3 * self._spec.widest_input, self._spec.dense_block_channels(3)) + 2 * features
+        values = max(encoder, 2 * hidden[0] + 3 * features)
         return MemoryFacts(330 * 2**20 + 4 * self._weights_bytes, each * values, 3 * each * max(hidden), 24 * hidden[0])
 
     def peak_device_bytes(self) -> int | None:

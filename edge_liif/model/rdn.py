@@ -88,6 +88,13 @@ def tensor_shapes(spec: RDNSpec) -> dict[str, tuple[int, ...]]:
     return shapes | conv_shapes("encoder.GFF.1", spec.fusion, spec.features, 3)
 
 
+def dense_block_channels(spec: RDNSpec, copies: int) -> int:
+    """Channels that are held in the last dense block: the outputs of those before it, and so many copies of its own
+    widest concatenation. Where blocks have many convolutions this is more than the global fusion holds."""
+    widest = max(sum(block) for block in spec.growth) + spec.features
+    return (len(spec.growth) - 1) * spec.features + copies * widest
+
+
 def radius(spec: RDNSpec) -> int:
     """LR pixels that one feature sees to each side: one per 3x3 convolution on the longest path."""
     return 3 + sum(len(block) for block in spec.growth)

@@ -107,6 +107,10 @@ class ModelSpec:
         shapes = self.encoder_module.tensor_shapes(self.encoder)
         return max(shape[1] for name, shape in shapes.items() if name.endswith(".weight"))
 
+    def dense_block_channels(self, copies: int) -> int:
+        """See `rdn.dense_block_channels`; 0 for encoders without dense blocks."""
+        return rdn.dense_block_channels(self.encoder, copies) if isinstance(self.encoder, RDNSpec) else 0
+
     @property
     def encoder_multiply_adds(self) -> int:
         """Multiply-adds of the encoder per LR pixel."""

@@ -41,6 +41,14 @@ def test_shapes_describe_their_own_specification(encoder: RDNSpec | EDSRSpec) ->
     assert module.detect(spec.tensor_shapes) == encoder
 
 
+def test_channels_of_a_long_dense_block() -> None:
+    """Fifteen outputs of 64 channels, and 64 + 16 * 64 in two copies: more than twice what the fusion reads."""
+    long = ModelSpec("long", RDNSpec.uniform(16, 16, 64), WIDE)
+    assert long.dense_block_channels(2) == 15 * 64 + 2 * 1088 > 2 * long.widest_input
+    assert RDN_B.dense_block_channels(3) < 3 * RDN_B.widest_input
+    assert ModelSpec("e", EDSRSpec(24, (24, 7)), WIDE).dense_block_channels(2) == 0
+
+
 def test_json_round_trip() -> None:
     spec = ModelSpec("y", RDNSpec(16, ((4, 5), (6,)), 8), DecoderSpec((9,)), HaloMeasurement(7, 0.001, "two pictures"))
     assert ModelSpec.from_json(spec.to_json()) == spec
