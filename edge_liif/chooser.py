@@ -43,14 +43,13 @@ class ModelChooser:
     next `change`. What can be read only once never does.
     """
 
-    def __init__(self, model: str, settings: Settings) -> None:
+    def __init__(self, model: str, settings: Settings, grouping: bool = False) -> None:
         """model: a name or a file, for all pictures; or "auto": the default model, and its `jpeg_variant` for JPEG.
 
         Raises ModelError if there is no such model, UsageError for impossible settings.
         """
         self.settings = settings
-        self.grouping = False
-        self._fixed = False
+        self._grouping, self._fixed = grouping, False
         self._loaded: tuple[str, Upscaler] | None = None
         self._robust = self._absent = ""
         if model != AUTO_MODEL:
@@ -68,7 +67,7 @@ class ModelChooser:
     def for_picture(self, source: bytes | Path, header: Header) -> Chosen:
         """The model for a picture, `header` as `probe` gave it. Raises ModelError if its file is damaged, AnotherModel
         (see `grouping`); that the picture is damaged raises nothing here."""
-        may_wait = self.grouping and isinstance(source, Path)
+        may_wait = self._grouping and isinstance(source, Path)
         if not (self._robust or self._absent):
             return Chosen(self._upscaler(self._model), self._reason, header.jpeg_quality, None)
         from .image.jpeg_traces import jpeg_traces

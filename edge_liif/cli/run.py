@@ -96,8 +96,7 @@ def run(
     from ..chooser import AnotherModel, ModelChooser
 
     use_one_heap()
-    chooser = ModelChooser(model, settings)
-    chooser.grouping = len(items) > 1
+    chooser = ModelChooser(model, settings, grouping=True)
     failed = 0
     left = TimeLeft(len(items))
 

@@ -233,8 +233,7 @@ def test_decision_by_tables_reads_no_pixels(weights, monkeypatch):
 def test_what_can_be_read_only_once_does_not_wait(weights, pictures):
     from edge_liif.image.read import probe
 
-    picky = ModelChooser("auto", Settings())
-    picky.grouping = True
+    picky = ModelChooser("auto", Settings(), grouping=True)
     for name in ("clean.png", "q40.jpg"):
         chosen = picky.for_picture(Path(name).read_bytes(), probe(Path(name)))
         assert chosen.upscaler.network.spec.name == pictures[name]
