@@ -38,6 +38,10 @@ class OutputError(EdgeLiifError):
     """The result can't be written: format limits, existing file, full disk, read-only folder."""
 
 
+class NameTaken(OutputError):
+    """A file of the result's name is there, and neither overwriting nor keeping it was asked for."""
+
+
 class ModelError(EdgeLiifError):
     """A model is missing, damaged, of an unknown kind, or not the file its sha256 says."""
 

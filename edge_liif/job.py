@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .comparison import check_page, page_bytes, write_page
-from .errors import ImageError, MemoryCapError, OutputError
+from .errors import ImageError, MemoryCapError, NameTaken, OutputError
 from .files import Input, Naming, encoded
 from .image.formats import SPOOLED, Background, check_output, writer_peak_bytes
 from .image.picture import Header, Picture
@@ -254,7 +254,14 @@ def run_one(
     prepared = prepare(item, chooser, enlargement, naming, write, max_pixels, report)
     if decided is not None and prepared.plan is not None:
         decided(report)
-    execute(prepared, naming, write, max_pixels, report, progress)
+    try:
+        execute(prepared, naming, write, max_pixels, report, progress)
+    except NameTaken:
+        if not write.resume or prepared.target is None or report.output_size is None:
+            raise
+        _check_kept(prepared.target, report.output_size)
+        report.status = "skipped"
+        report.warnings.append("another run finished this picture meanwhile; its result is kept")
     if write.compare is not None and prepared.target is not None:
         with report.stage("compare"):
             write_page(prepared.source, prepared.target, write, report)
@@ -263,26 +270,38 @@ def run_one(
 def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming) -> bool:
     """Whether --resume finds this result done already; else the target is checked, as far as its folder is there."""
     from .image.part_file import check_target, remove_stale_parts
-    from .image.read import probe
 
     shown = printable(str(target))
     if item.path is not None and _same_file(target, item.path):
         raise OutputError(f"{shown}: is the input itself; give another -o, the input is never overwritten")
     remove_stale_parts(target)
-    if write.resume and os.path.isfile(target):  # noqa: PTH113 (Path.is_file raises for names that are too long)
+    if not write.resume or not os.path.isfile(target):  # noqa: PTH113 (Path.is_file raises for names that are too long)
+        if naming.needs_folder(target):
+            return False
         try:
-            header = probe(target)
-        except ImageError as error:
-            raise OutputError(f"{shown}: exists but is no picture; remove it or use --overwrite") from error
-        if (header.width, header.height) != size:
-            raise OutputError(
-                f"{shown}: exists with {header.width}x{header.height} pixels, this run would make {size[0]}x{size[1]}; "
-                "remove it or use --overwrite"
-            )
-        return True
-    if not naming.needs_folder(target):
-        check_target(target, write.overwrite)
-    return False
+            check_target(target, write.overwrite)
+            return False
+        except NameTaken:
+            if not write.resume:
+                raise
+    _check_kept(target, size)
+    return True
+
+
+def _check_kept(target: Path, size: tuple[int, int]) -> None:
+    """Raise OutputError if what --resume would keep isn't a picture of `size` (width, height)."""
+    from .image.read import probe
+
+    shown = printable(str(target))
+    try:
+        header = probe(target)
+    except ImageError as error:
+        raise OutputError(f"{shown}: exists but is no picture; remove it or use --overwrite") from error
+    if (header.width, header.height) != size:
+        raise OutputError(
+            f"{shown}: exists with {header.width}x{header.height} pixels, this run would make {size[0]}x{size[1]}; "
+            "remove it or use --overwrite"
+        )
 
 
 def _same_file(one: Path, other: Path) -> bool:

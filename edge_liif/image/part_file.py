@@ -11,7 +11,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from edge_liif.errors import OutputError
+from edge_liif.errors import NameTaken, OutputError
 from edge_liif.image.source import printable
 
 _PART = re.compile(r"\.(?P<pid>\d+)-[0-9a-f]{8}\.part")
@@ -43,8 +43,8 @@ def resolve_target(path: str | Path) -> Path:
 
 
 def check_target(path: str | Path, overwrite: bool) -> None:
-    """Raise OutputError if a result can't be written as `path`: exists, is read-only, is a directory, folder missing or
-    read-only.
+    """Raise OutputError if a result can't be written as `path`: is read-only, is a directory, folder missing or
+    read-only; NameTaken if it exists.
 
     Nothing remains on the disk; an existing file is not touched.
     """
@@ -61,7 +61,7 @@ def check_target(path: str | Path, overwrite: bool) -> None:
     if status is not None and not stat.S_ISREG(status.st_mode):
         raise OutputError(f"{shown}: is a device or pipe, not a file; write to standard output with - instead")
     if status is not None and not overwrite:
-        raise OutputError(f"{shown}: exists; use --overwrite or --resume")
+        raise NameTaken(f"{shown}: exists; use --overwrite or --resume")
     if status is not None and not os.access(target, os.W_OK):
         # replacing it would only need the folder's permission, but somebody wanted to keep this file
         raise OutputError(f"{shown}: is read-only; make it writable or give another name")
@@ -171,8 +171,8 @@ class PartFile:
     def commit(self) -> None:
         """Flush to the disk and give the file its final name in one step.
 
-        Raises OutputError if that fails, or if a file of that name appeared meanwhile and overwrite is False; the
-        temporary file is deleted then.
+        Raises OutputError if that fails, NameTaken if a file of that name appeared meanwhile and overwrite is False;
+        the temporary file is deleted then.
         """
         try:
             if self.overwrite:
@@ -187,7 +187,7 @@ class PartFile:
                 self._link()
         except FileExistsError as error:
             self.discard()
-            raise OutputError(f"{self.shown}: appeared while the result was made; use --overwrite") from error
+            raise NameTaken(f"{self.shown}: appeared while the result was made; use --overwrite") from error
         except OSError as error:
             self.discard()
             raise OutputError(f"{self.shown}: can't be finished ({os_reason(error)})") from error
