@@ -87,8 +87,8 @@ def is_folder(path: str | Path) -> bool:
 
 
 def _in_folder(folder: Path, recursive: bool, output: str | None) -> list[Input]:
-    own = None if output is None or output == STREAM else Path(_absolute(output))
-    if own is not None and Path(_absolute(folder)).is_relative_to(own):
+    own = None if output is None or output == STREAM else Path(os.path.realpath(output))
+    if own is not None and Path(os.path.realpath(folder)).is_relative_to(own):
         own = None  # the folder of results itself was named: it is meant
     pictures: list[Path] = []
 
@@ -98,7 +98,7 @@ def _in_folder(folder: Path, recursive: bool, output: str | None) -> list[Input]
 
     for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        if own is not None and Path(_absolute(place)).is_relative_to(own):
+        if own is not None and Path(os.path.realpath(place)).is_relative_to(own):
             folders.clear()
             continue
         paths = (Path(place, name) for name in names if not name.startswith("."))
@@ -109,28 +109,29 @@ def _in_folder(folder: Path, recursive: bool, output: str | None) -> list[Input]
     return [Input(path, path.relative_to(folder).parent) for path in sorted(pictures)]
 
 
-def encoded(item: Input, max_pixels: int, memory_cap: int | None) -> bytes | Path:
+def encoded(item: Input, max_pixels: int, room: int | None) -> bytes | Path:
     """The path of a file; the bytes of what can be read only once: standard input and named pipes.
 
-    max_pixels, memory_cap: bound what is read of those. Raises ImageError where that is exceeded.
+    max_pixels, room (bytes that --memory leaves): bound what is read of those. Raises ImageError where that is
+    exceeded.
     """
     if item.path is None:
-        return _drain(sys.stdin.buffer, item.shown, max_pixels, memory_cap)
+        return _drain(sys.stdin.buffer, item.shown, max_pixels, room)
     try:
         if not stat.S_ISFIFO(item.path.stat().st_mode):
             return item.path
         with item.path.open("rb") as pipe:
-            return _drain(pipe, item.shown, max_pixels, memory_cap)
+            return _drain(pipe, item.shown, max_pixels, room)
     except OSError:
         return item.path  # `probe` says what is wrong with it
 
 
-def _drain(stream: BinaryIO, shown: str, max_pixels: int, memory_cap: int | None) -> bytes:
+def _drain(stream: BinaryIO, shown: str, max_pixels: int, room: int | None) -> bytes:
     # A raw picture of max_pixels at 16 bits and four bands is the most that could be meant.
     limit = max_pixels * 8 + 2**20
     option = "--max-pixels"
-    if memory_cap is not None and memory_cap < limit:
-        limit, option = memory_cap, "--memory"
+    if room is not None and room < limit:
+        limit, option = room, "--memory"
     data = io.BytesIO()
     try:
         while block := stream.read(1 << 20):
@@ -224,7 +225,7 @@ def settle(items: list[Input], naming: Naming) -> tuple[list[Input], list[Input]
     """(inputs to do, inputs left out). Left out is what an earlier run made of another input, photo_x3.png beside
     photo.png, so that running the same command again does not enlarge its own results.
 
-    Raises UsageError if two inputs would get the same result: one would overwrite the other.
+    Raises UsageError if two inputs would get the same result, or one the name of another: one would be lost.
     """
     if len(items) == 1:
         return items, []
@@ -233,8 +234,14 @@ def settle(items: list[Input], naming: Naming) -> tuple[list[Input], list[Input]
     left_out = {item: None for item in items if item.path is not None and _absolute(item.path) in made}
     todo = [item for item in items if item not in left_out]
     taken: dict[str, Input] = {}
+    inputs = {os.path.realpath(item.path): item for item in todo if item.path is not None}
     for item in todo:
         result = results.get(item)
+        own = inputs.get(os.path.realpath(result), item) if result is not None else item
+        if own is not item:
+            raise UsageError(
+                f"the result of {item.shown} would take the place of the input {own.shown}; give another -o"
+            )
         other = taken.setdefault(result, item) if result is not None else item
         if other is not item:
             raise UsageError(

@@ -13,6 +13,7 @@ to be zero and is skipped.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,6 +154,15 @@ def axis_queries(in_size: int, out_size: int, start: int, stop: int, origin: int
     )
 
 
+_PIECE = 1 << 16
+
+
+def axis_pieces(in_size: int, out_size: int) -> Iterator[tuple[int, AxisQueries]]:
+    """(first position, queries) of a whole axis, piece by piece: an axis of millions would take gigabytes at once."""
+    for start in range(0, out_size, _PIECE):
+        yield start, axis_queries(in_size, out_size, start, min(start + _PIECE, out_size))
+
+
 def cells_read(in_size: int, out_size: int, positions: int) -> int:
     """Most cells, from the first to the last, that so many neighbouring output positions read along an axis."""
     # their centres lie (positions - 1) / scale cells apart, and each reads the cells before and behind it
@@ -167,12 +177,20 @@ MOST_SPARE_PLACES = 0.12
 @functools.lru_cache(maxsize=8)
 def cell_pattern(in_size: int, out_size: int) -> CellPattern:
     """The pattern of an axis by which evaluations are worth arranging by cell, or one evaluation per place."""
-    queries = axis_queries(in_size, out_size, 0, out_size)
-    per_cell = int(np.bincount(queries.index).max())
-    if per_cell * in_size <= (1 + MOST_SPARE_PLACES) * queries.evaluations:
-        offsets = np.unique(queries.offset)
-        return CellPattern(per_cell, tuple(offsets.tolist()) if len(offsets) == per_cell else None)
-    return SCATTERED
+    in_cell = np.zeros(in_size, np.int32)
+    for _, queries in axis_pieces(in_size, out_size):
+        first = queries.index.min()
+        counts = np.bincount(queries.index - first)
+        in_cell[first : first + len(counts)] += counts.astype(np.int32)
+    per_cell = int(in_cell.max())
+    if per_cell * in_size > (1 + MOST_SPARE_PLACES) * int(in_cell.sum(dtype=np.int64)):
+        return SCATTERED
+    offsets: set[float] = set()
+    for _, queries in axis_pieces(in_size, out_size):
+        offsets.update(np.unique(queries.offset).tolist())
+        if len(offsets) > per_cell:
+            return CellPattern(per_cell, None)
+    return CellPattern(per_cell, tuple(sorted(offsets)) if len(offsets) == per_cell else None)
 
 
 SCATTERED = CellPattern(1, None)

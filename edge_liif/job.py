@@ -15,7 +15,7 @@ from .files import Input, Naming, encoded
 from .image.formats import SPOOLED, Background, check_output, writer_peak_bytes
 from .image.picture import Header, Picture
 from .image.source import printable
-from .memory import peak_resident_bytes
+from .memory import peak_resident_bytes, resident_bytes
 from .report import Report
 from .scale import Enlargement
 from .tiling.plan import Job, Plan
@@ -78,12 +78,15 @@ def prepare(
     from .engine.pace import pace_of
     from .image.alpha import bleed_bytes
     from .image.disk_space import likely_bytes, space_warning, temporary_folder
+    from .image.metadata import COPIES as METADATA_COPIES
     from .image.part_file import resolve_target
     from .image.read import check_pixels, decode_peak_bytes, probe
 
-    source = encoded(item, max_pixels, chooser.settings.memory)
+    cap = chooser.settings.memory
+    room = None if cap is None else max(0, cap - (resident_bytes() or 0))
+    source = encoded(item, max_pixels, room)
     with report.stage("read"):
-        header = probe(source, item.name)
+        header = probe(source, item.name, most_held=room)
     check_pixels(header, max_pixels)
     out_height, out_width = enlargement.output_size(header.height, header.width)
     target, fmt = naming.result(item, header.format)
@@ -122,6 +125,7 @@ def prepare(
     # Colours bled under transparent pixels stay beside the picture for the whole run.
     colours = header.array_bytes // header.bands * (header.bands - 1) if header.has_alpha else 0
     pixel_bytes = header.array_bytes + colours
+    metadata_bytes = METADATA_COPIES * header.metadata_bytes
     bleeding = bleed_bytes(header.height, header.width) if header.has_alpha else 0
 
     def planned(in_file: bool) -> Plan:
@@ -133,9 +137,13 @@ def prepare(
                 out_width,
                 header.bands,
                 header.depth // 8,
-                input_bytes=header.held_bytes + (0 if in_file else pixel_bytes),
+                input_bytes=header.held_bytes + metadata_bytes + (0 if in_file else pixel_bytes),
                 # what the decoder gave back may lie in holes that bleeding can't use
-                opening_bytes=decode_peak_bytes(header) - header.array_bytes - header.held_bytes + bleeding,
+                opening_bytes=decode_peak_bytes(header)
+                - header.array_bytes
+                - header.held_bytes
+                - metadata_bytes
+                + bleeding,
                 writer_bytes=writer_peak_bytes(
                     fmt, out_width, out_height, output.bands, output.depth, lossless=write.lossless
                 )
@@ -144,7 +152,6 @@ def prepare(
             )
         )
 
-    cap = upscaler.settings.memory
     in_file = pixel_bytes > (LARGEST_IN_MEMORY if cap is None else cap // MEMORY_SHARE)
     try:
         plan = planned(in_file)
@@ -232,6 +239,9 @@ def execute(
         report.warnings.append(
             f"peak memory {report.peak_memory_bytes} exceeded the cap {plan.memory_cap}; please report this"
         )
+    device_peak = report.peak_device_bytes
+    if not on_cpu and plan.memory_cap is not None and device_peak is not None and device_peak > plan.memory_cap:
+        report.warnings.append(f"peak memory of {report.device} {device_peak} exceeded the cap {plan.memory_cap}")
     # alpha that is the same everywhere is no work, and what was done twice is not in the plan
     if not (prepared.header.has_alpha or log.splits or log.redone):
         work = work_of_plan(upscaler.network.spec, plan, has_alpha=False)
@@ -269,12 +279,15 @@ def run_one(
 
 def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming) -> bool:
     """Whether --resume finds this result done already; else the target is checked, as far as its folder is there."""
-    from .image.part_file import check_target, remove_stale_parts
+    from .image.part_file import check_target, remove_stale_parts, resolve_target
 
     shown = printable(str(target))
     if item.path is not None and _same_file(target, item.path):
         raise OutputError(f"{shown}: is the input itself; give another -o, the input is never overwritten")
     remove_stale_parts(target)
+    if write.resume and os.path.isfile(target) and not os.path.getsize(target):  # noqa: PTH113, PTH202
+        # the claim of a run that was killed, where neither links nor renaming are safe; it holds nothing
+        resolve_target(target).unlink(missing_ok=True)
     if not write.resume or not os.path.isfile(target):  # noqa: PTH113 (Path.is_file raises for names that are too long)
         if naming.needs_folder(target):
             return False

@@ -162,3 +162,20 @@ def test_settle_lets_bad_inputs_fail_by_themselves():
     put("text.png", data=b"text")
     items = collect(["a.png", "none.png", "text.png"], False)
     assert settle(items, Naming(None, X2, True)) == (items, [])
+
+
+def test_an_input_is_never_the_result_of_another(tmp_path):
+    put("p/sub/x/a.png", "p/x/a.png")
+    items = collect(["p/sub", "p/x"], True)
+    with pytest.raises(UsageError, match=r"p/sub/x/a.png would take the place of the input p/x/a.png; give another -o"):
+        settle(items, Naming("p", X2, True))
+    Path("link").symlink_to("p")
+    with pytest.raises(UsageError, match="take the place"):
+        settle(items, Naming("link", X2, True))
+    assert settle(items, Naming("q", X2, True)) == (items, [])
+
+
+def test_results_are_not_found_again_through_a_link():
+    put("d/a.png", "d/out/a.png")
+    Path("o").symlink_to("d/out")
+    assert names(collect(["d"], True, "o")) == ["d/a.png"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_liif import geometry
 from edge_liif.geometry import SCATTERED, CellPattern, axis_queries, cell_pattern, cells_read, output_span
+from edge_liif.tiling.plan import evaluations_before
 
 sizes = st.tuples(st.integers(1, 60), st.floats(1, 9)).map(lambda p: (p[0], max(1, round(p[0] * p[1]))))
 
@@ -129,3 +132,28 @@ def test_a_run_of_positions_reads_no_more_cells_than_promised(size: int, out: in
                 for start in range(out - positions + 1)
             ]
             assert max(spans) <= cells_read(size, out, positions) <= max(spans) + 2
+
+
+@pytest.mark.parametrize("size", [(1000, 3000), (1000, 2500), (1000, 1733), (640, 1000), (1, 900), (999, 999)])
+def test_an_axis_in_pieces_is_the_whole_axis(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    whole = cell_pattern.__wrapped__(*size), evaluations_before.__wrapped__(*size)
+    monkeypatch.setattr(geometry, "_PIECE", 37)
+    assert cell_pattern.__wrapped__(*size) == whole[0]
+    assert np.array_equal(evaluations_before.__wrapped__(*size), whole[1])
+    queries = axis_queries(*size, 0, size[1])
+    assert whole[1][-1] == queries.evaluations
+
+
+def test_an_axis_of_millions_takes_no_more_than_its_counts() -> None:
+    """What a plan holds for very long pictures is eight bytes for each of their positions."""
+    size = (1_000_000, 3_000_000)
+    tracemalloc.start()
+    try:
+        counts = evaluations_before.__wrapped__(*size)
+        assert cell_pattern.__wrapped__(*size).per_cell == 5
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # at x3 a cell's middle position needs one evaluation, the two beside it two, the outermost two of all one
+    assert counts[-1] == 5 * size[0] - 2
+    assert peak < counts.nbytes + 24 * 2**20

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from edge_liif.errors import ImageError
 from edge_liif.image.jpeg_tables import quality_of, quantization_tables
+from edge_liif.image.metadata import inflated_bytes
 from edge_liif.image.source import EncodedSource
 
 
@@ -19,17 +20,20 @@ def damaged(name: str, detail: str) -> ImageError:
 
 @dataclass(frozen=True)
 class PngInfo:
+    """metadata_bytes: of all chunks that aren't pixels, unpacked."""
+
     interlaced: bool
     animated: bool
+    metadata_bytes: int
 
 
 def scan_png(source: EncodedSource) -> PngInfo:
-    """Walk the chunks of a PNG from start to IEND, reading only their headers.
+    """Walk the chunks of a PNG from start to IEND, reading only their headers and compressed metadata.
 
     Raises ImageError if a chunk runs past the end of the file or IEND is missing: a decoder is content once it has
-    all pixels, but a file without its end was cut.
+    all pixels, but a file without its end was cut. Also for metadata that unpacks to more than LARGEST_INFLATED.
     """
-    offset = 8
+    offset, metadata, inflated = 8, 0, 0
     interlaced = animated = seen_data = False
     while True:
         head = source.pread(offset, 8)
@@ -49,23 +53,32 @@ def scan_png(source: EncodedSource) -> PngInfo:
         elif kind == b"IEND":
             if not seen_data:
                 raise damaged(source.name, "the PNG has no IDAT chunk")
-            return PngInfo(interlaced, animated)
+            return PngInfo(interlaced, animated, metadata + inflated)
+        elif kind in (b"iCCP", b"zTXt", b"iTXt"):
+            inflated += inflated_bytes(source, kind, offset + 8, length, inflated)
+        else:
+            metadata += length
         offset += 12 + length
 
 
 @dataclass(frozen=True)
 class JpegInfo:
+    """metadata_bytes: of the application and comment segments before the first scan."""
+
     components: int
     precision: int
     progressive: bool
     quality: int | None
+    metadata_bytes: int
 
 
 def scan_jpeg(source: EncodedSource) -> JpegInfo:
     """Walk the marker segments of a JPEG up to its frame header. Raises ImageError if there is none."""
     tables: dict[int, tuple[int, ...]] = {}
+    metadata = 0
     segments = _jpeg_segments(source)
     for marker, start, length in segments:
+        metadata += _metadata_bytes(marker, length)
         if marker in (0xD9, 0xDA):
             raise damaged(source.name, "the JPEG has no frame header")
         if marker == 0xDB:
@@ -77,16 +90,23 @@ def scan_jpeg(source: EncodedSource) -> JpegInfo:
         raise damaged(source.name, "the JPEG ends inside its frame header")
     # The first component, luma in all but RGB files, says which table is its own.
     luma = frame[8] if len(frame) == 9 else 0
-    if luma not in tables:
-        # The standard also allows tables behind the frame header. What is wrong there is the decoder's to judge.
-        with contextlib.suppress(ImageError):
-            for later, place, size in segments:
-                if later in (0xD9, 0xDA):
-                    break
-                if later == 0xDB:
-                    tables |= quantization_tables(source.pread(place, size))
+    # Tables and metadata may also stand behind the frame header. What is wrong there is the decoder's to judge.
+    with contextlib.suppress(ImageError):
+        for later, place, size in segments:
+            if later in (0xD9, 0xDA):
+                break
+            metadata += _metadata_bytes(later, size)
+            if later == 0xDB and luma not in tables:
+                tables |= quantization_tables(source.pread(place, size))
     quality = quality_of(tables[luma]) if luma in tables else None
-    return JpegInfo(frame[5], frame[0], marker in (0xC2, 0xC6, 0xCA, 0xCE), quality)
+    return JpegInfo(frame[5], frame[0], marker in (0xC2, 0xC6, 0xCA, 0xCE), quality, metadata)
+
+
+def _metadata_bytes(marker: int, length: int) -> int:
+    return length if 0xE0 <= marker <= 0xEF or marker == 0xFE else 0
+
+
+_FILL_PIECE = 1 << 16
 
 
 def _jpeg_segments(source: EncodedSource) -> Iterator[tuple[int, int, int]]:
@@ -100,8 +120,9 @@ def _jpeg_segments(source: EncodedSource) -> Iterator[tuple[int, int, int]]:
         if head[0] != 0xFF:
             raise damaged(source.name, "a JPEG marker is missing")
         marker = head[1]
-        if marker == 0xFF:  # fill byte
-            offset += 1
+        if marker == 0xFF:  # fill bytes
+            block = source.pread(offset + 1, _FILL_PIECE)
+            offset += len(block) - len(block.lstrip(b"\xff"))
             continue
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without a segment
             offset += 2

@@ -55,13 +55,15 @@ class EncoderThread:
         self._pending = memoryview(b"")
         self._failure: EncodingFailed | None = None
         self._aborted = False
+        # not is_alive: a join that Ctrl-C interrupts leaves a running thread marked as ended (Python 3.11)
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="encoder", daemon=True)
         self._thread.start()
 
     def put(self, data: bytes) -> None:
         """Hand over the next bytes of the stream; waits while the queue is full. Empty bytes mark the end."""
         while True:
-            if not self._thread.is_alive():
+            if self._ended.is_set():
                 raise self._failure or EncodingFailed("it stopped early")
             try:
                 return self._queue.put(data, timeout=0.1)
@@ -71,19 +73,19 @@ class EncoderThread:
     def finish(self) -> None:
         """Mark the end of the stream and wait until everything is written."""
         self.put(b"")
-        self._thread.join()
+        self._ended.wait()
         if self._failure is not None:
             raise self._failure
 
     def abort(self) -> None:
         """Stop the thread and wait for its end; whatever was written is worthless."""
         self._aborted = True
-        while self._thread.is_alive():
+        while not self._ended.is_set():
             try:
                 self._queue.put_nowait(b"")
             except queue.Full:
                 self._drain()
-            self._thread.join(0.02)
+            self._ended.wait(0.02)
 
     def _drain(self) -> None:
         try:
@@ -103,6 +105,7 @@ class EncoderThread:
             self._failure = self._failure or EncodingFailed(error)
         finally:
             self._drain()
+            self._ended.set()
 
     def _encode(self) -> None:
         pyvips = vips()

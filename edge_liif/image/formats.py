@@ -127,7 +127,7 @@ def writer_peak_bytes(fmt: str, width: int, height: int, bands: int, depth: int,
     PNG, JPEG and TIFF are streamed: libvips holds about 850 rows (TIFF 1,100) in its caches. WebP holds the whole
     picture: 24 bytes a pixel, and 48 with alpha (whose plane is always coded without loss) or with `lossless`.
     """
-    peak = _WRITER_BASE_BYTES + _WRITER_ROWS * width * bands * (depth // 8)
+    peak = _WRITER_BASE_BYTES + min(height, _WRITER_ROWS) * width * bands * (depth // 8)
     if fmt == "webp":
         peak += width * height * (_WEBP_FULL_BYTES if lossless or bands in (2, 4) else _WEBP_LOSSY_BYTES)
     return peak

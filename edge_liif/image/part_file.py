@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import os
 import re
 import secrets
 import stat
+import sys
+import time
 from pathlib import Path
 
 from edge_liif.errors import NameTaken, OutputError
@@ -126,8 +129,22 @@ def _abandoned(part: Path, pid: int) -> bool:
     locked = _locked(part)
     if locked:
         return False
-    # Processes of containers often have one and the same id: an unlocked file of ours is that of an earlier one.
-    return not _alive(pid) or (locked is False and pid == os.getpid())
+    if not _alive(pid):
+        return True
+    # Ids come again, in containers and after a restart: a file that can be locked and isn't, although it was made some
+    # time ago or by our own id, is that of an earlier process.
+    return locked is False and (pid == os.getpid() or _age(part) > _LOCKED_WITHIN)
+
+
+_LOCKED_WITHIN = 3600.0
+"""Seconds after which a writer surely has locked the file that it made."""
+
+
+def _age(part: Path) -> float:
+    try:
+        return time.time() - part.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _locked(part: Path) -> bool | None:
@@ -144,6 +161,21 @@ def _locked(part: Path) -> bool | None:
         return None
     finally:
         os.close(fd)
+    return False
+
+
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # fcntl.h, linux/fs.h
+
+
+def _renamed(old: Path, new: Path) -> bool:
+    """Rename in one step if that can be had without replacing anything; FileExistsError if the name is taken."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if rename is None:
+        return False
+    if rename(_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), _RENAME_NOREPLACE) == 0:
+        return True
+    if ctypes.get_errno() == errno.EEXIST:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new))
     return False
 
 
@@ -200,16 +232,22 @@ class PartFile:
         except FileExistsError:
             raise
         except OSError:
-            # No hard links here (FAT, some network mounts): claim the name with an empty file of ours, then replace
-            # that. If replacing fails, the claim goes away again.
-            os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-            try:
-                self.path.replace(self.target)
-            except OSError:
-                self.target.unlink(missing_ok=True)
-                raise
+            # no hard links here: FAT, some network mounts
+            if not _renamed(self.path, self.target):
+                self._claim()
             return
         self.path.unlink()
+
+    def _claim(self) -> None:
+        """Claim the name with an empty file of ours, then replace that; if that fails, the claim goes away again."""
+        os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        try:
+            self.path.replace(self.target)
+        except BaseException:
+            # an interrupt may also come when the result is there
+            if self.path.exists():
+                self.target.unlink(missing_ok=True)
+            raise
 
     def _sync_folder(self) -> None:
         # The new name itself must survive a power cut; not every file system lets folders be synced.

@@ -26,6 +26,7 @@ class Header:
     orientation: the EXIF orientation 1..8 that the file asked for; already accounted for in width and height.
     held_bytes: bytes of the encoded file that stay in memory while decoding; 0 when it is read piecewise.
     strip_bytes: size in bytes of the largest strip or row of tiles that is decoded at once; 0 if a few rows suffice.
+    metadata_bytes: bytes of colour profile, EXIF, XMP and whatever else is no pixels, unpacked.
     """
 
     width: int
@@ -39,6 +40,7 @@ class Header:
     orientation: int = 1
     held_bytes: int = 0
     strip_bytes: int = 0
+    metadata_bytes: int = 0
 
     @property
     def has_alpha(self) -> bool:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_liif.errors import ImageError
+from edge_liif.errors import ImageError, MemoryCapError
 from edge_liif.image.containers import damaged, scan_bmp, scan_jpeg, scan_png, scan_pnm
 from edge_liif.image.exif import upright, upright_xmp
+from edge_liif.image.metadata import COPIES, webp_metadata_bytes
 from edge_liif.image.picture import Header, Picture
 from edge_liif.image.pixel_file import PixelFile, Pixels, empty_pixels
 from edge_liif.image.raster import decode_raster
@@ -28,6 +29,8 @@ __all__ = ["decode_peak_bytes", "open_source", "probe", "read", "read_top"]
 
 Encoded = str | Path | bytes | EncodedSource
 
+_FILES_HELD = {"gif": "GIF", "webp": "WebP"}
+"""Formats whose decoders want the whole file, by their titles."""
 _STRIP_BYTES = 4 << 20
 # Measured with pyvips-binary 8.18: what its libraries take once, and the rows of the stored picture in its caches.
 _DECODER_BYTES = 40 << 20
@@ -36,14 +39,22 @@ _DECODER_ROWS = 3200
 _HARMLESS = re.compile(r"extraneous bytes before marker|unknown JFIF revision|Invalid SOS parameters|Unknown Adobe")
 
 
-def probe(source: Encoded, name: str | None = None) -> Header:
+def probe(source: Encoded, name: str | None = None, *, most_held: int | None = None) -> Header:
     """The header of a picture, without decoding pixels.
 
     source: a path, the bytes of an encoded file, or what `open_source` returned (left open).
     name: what messages call it; the path, or "standard input", if not given.
-    Raises ImageError for everything that `read` would refuse by its header.
+    most_held: bytes of the encoded file that may be held in memory; WebP and GIF are held whole even for this.
+    Raises ImageError for everything that `read` would refuse by its header, MemoryCapError above `most_held`.
     """
     with _opened(source, name) as encoded:
+        if most_held is not None and not encoded.in_memory and encoded.size > most_held:
+            kind = sniff(encoded.pread(0, SNIFF_BYTES), encoded.name)
+            if kind in _FILES_HELD:
+                raise MemoryCapError(
+                    f"{encoded.name}: has {encoded.size >> 20} MiB, which decoding a {_FILES_HELD[kind]} holds in "
+                    "memory, more than --memory leaves; convert it to PNG, or raise --memory"
+                )
         return _probe(encoded)[0]
 
 
@@ -108,6 +119,7 @@ def check_pixels(header: Header, max_pixels: int) -> None:
 def decode_peak_bytes(header: Header) -> int:
     """The most memory in bytes that `read` takes at once, its result included; an upper estimate from the header."""
     peak = header.array_bytes + header.held_bytes + _DECODER_BYTES + _STRIP_BYTES + 2 * header.strip_bytes
+    peak += COPIES * header.metadata_bytes
     stored_width = header.height if header.orientation >= 5 else header.width
     peak += min(header.array_bytes * 3, _DECODER_ROWS * stored_width * header.bands * (header.depth // 8))
     if header.needs_whole:
@@ -135,19 +147,23 @@ def _probe(encoded: EncodedSource) -> tuple[Header, Any]:
         png = scan_png(encoded)
         if png.animated:
             raise _animated(encoded.name, "PNG")
-        facts["needs_whole"] = png.interlaced
+        facts |= {"needs_whole": png.interlaced, "metadata_bytes": png.metadata_bytes}
     elif kind == "jpeg":
         jpeg = scan_jpeg(encoded)
         if jpeg.precision != 8:
             raise ImageError(f"{encoded.name}: is a JPEG of {jpeg.precision} bits a sample; convert it to 16-bit PNG")
         facts |= {"needs_whole": jpeg.progressive, "jpeg_quality": jpeg.quality}
+        facts["metadata_bytes"] = jpeg.metadata_bytes
     elif kind == "tiff":
-        facts["strip_bytes"] = scan_tiff(encoded).strip_bytes
+        tiff = scan_tiff(encoded)
+        facts |= {"strip_bytes": tiff.strip_bytes, "metadata_bytes": tiff.metadata_bytes}
     else:
         facts |= {"needs_whole": True, "held_bytes": encoded.size}
+        if kind == "webp":
+            facts["metadata_bytes"] = webp_metadata_bytes(encoded)
     image = _load(encoded, kind, "warning" if kind == "jpeg" else "error")
     if image.get_typeof("n-pages") and image.get("n-pages") > 1 and kind != "tiff":
-        raise _animated(encoded.name, {"gif": "GIF", "webp": "WebP"}[kind])
+        raise _animated(encoded.name, _FILES_HELD[kind])
     if image.get_typeof("jpeg-multiscan") and image.get("jpeg-multiscan"):
         facts["needs_whole"] = True
     bands, depth = _samples(image, encoded.name)
@@ -169,7 +185,7 @@ def _load(encoded: EncodedSource, kind: str, fail_on: str) -> Any:
         # libtiff would refuse strips of more than 50 MB as an attack; scan_tiff bounds them by the picture's size.
         options["unlimited"] = True
     try:
-        return loader(encoded.vips_source(whole=kind in ("webp", "gif")), **options)
+        return loader(encoded.vips_source(whole=kind in _FILES_HELD), **options)
     except pyvips.Error as error:
         raise damaged(encoded.name, reason(error)) from error
 

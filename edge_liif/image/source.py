@@ -53,13 +53,15 @@ class EncodedSource:
             return self._data[offset : offset + count]
         parts = []
         try:
-            while count > 0 and (part := os.pread(self._fd, min(count, 1 << 24), offset)):
+            count = min(count, max(0, self.size - offset))
+            # one piece as a rule: joining takes everything twice
+            while count > 0 and (part := os.pread(self._fd, min(count, 1 << 30), offset)):
                 parts.append(part)
                 offset += len(part)
                 count -= len(part)
         except (OSError, OverflowError) as error:
             raise ImageError(f"{self.name}: can't be read ({error}); check the disk") from error
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def vips_source(self, *, whole: bool = False) -> Any:
         """A fresh `pyvips.Source` at the start of the picture.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge_liif.errors import ImageError
 from edge_liif.image.containers import damaged
 from edge_liif.image.source import EncodedSource
-from edge_liif.image.tiff_tags import Directory, Layout, integers, read_directory, read_layout
+from edge_liif.image.tiff_tags import Directory, Layout, integers, read_directory, read_layout, value_bytes
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 0x00FE, 0x0100, 0x0101, 0x0102, 0x0106
 _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _DNG_VERSION = 0x0115, 0x0116, 0x0142, 0x0143, 0xC612
@@ -16,30 +16,39 @@ _COMPRESSION, _SAMPLE_FORMAT = 0x0103, 0x0153
 _YCBCR, _LAB_KINDS, _JPEG_COMPRESSIONS, _FLOATING_POINT = 6, (8, 9, 10), (6, 7), 3
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW, _LOG_L, _LOG_LUV = 32803, 34892, 32844, 32845
 _MOST_PAGES = 100
+_STRUCTURE = frozenset(
+    (_SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _DNG_VERSION)
+) | {_COMPRESSION, _SAMPLE_FORMAT}
+# Values that share bytes of the file are allowed within reason: many fields may point to one string.
+_SHARED_VALUES = 1 << 20
 # Small pictures in tiles of the usual sizes stay below this.
 _LEAST_STRIP_BOUND = 64 << 20
 
 
 @dataclass(frozen=True)
 class TiffInfo:
-    """strip_bytes: decoded size in bytes of one strip, or of one row of tiles."""
+    """strip_bytes: decoded size in bytes of one strip, or of one row of tiles; metadata_bytes: of the values of all
+    fields, which libtiff holds."""
 
     strip_bytes: int
+    metadata_bytes: int
 
 
 def scan_tiff(source: EncodedSource) -> TiffInfo:
     """Follow the directories of a TIFF.
 
     Raises ImageError for several pages (reduced-resolution copies and masks aside), camera raw files, HDR colour
-    encodings, Lab, uncompressed YCbCr, and directories that lie outside the file.
+    encodings, Lab, uncompressed YCbCr, directories that lie outside the file, and fields that are larger than it.
     """
     name = source.name
     try:
         layout, offset = read_layout(source.pread)
-        first, following = read_directory(source.pread, layout, offset)
-        pages = 1 + _further_pages(source, layout, offset, following)
+        first, following = read_directory(source.pread, layout, offset, _STRUCTURE)
+        further, metadata = _further_pages(source, layout, offset, following)
     except (ValueError, struct.error) as error:
         raise damaged(name, str(error)) from error
+    if metadata > source.size + _SHARED_VALUES:
+        raise damaged(name, "its fields state more bytes than the file has")
     photometric = (integers(first, layout, _PHOTOMETRIC) or [0])[0]
     canon_raw = source.pread(8, 2) == b"CR"
     # A raw file's first directory is often its thumbnail, which must not be taken for the photograph.
@@ -53,24 +62,27 @@ def scan_tiff(source: EncodedSource) -> TiffInfo:
         raise ImageError(f"{name}: is in YCbCr without JPEG compression; convert it to RGB first")
     if photometric in (_LOG_L, _LOG_LUV) or _FLOATING_POINT in integers(first, layout, _SAMPLE_FORMAT):
         raise ImageError(f"{name}: has floating-point (HDR) samples; tone-map it to 8 or 16 bit first")
-    if pages > 1:
-        raise ImageError(f"{name}: is a TIFF of {pages} pages; extract one of them")
+    if further:
+        raise ImageError(f"{name}: is a TIFF of {1 + further} pages; extract one of them")
     strip, picture = _strip_bytes(first, layout)
     if strip > 4 * picture + _LEAST_STRIP_BOUND:
         raise damaged(name, "its tiles are far larger than the picture")
-    return TiffInfo(strip)
+    return TiffInfo(strip, metadata)
 
 
-def _further_pages(source: EncodedSource, layout: Layout, first: int, offset: int) -> int:
+def _further_pages(source: EncodedSource, layout: Layout, first: int, offset: int) -> tuple[int, int]:
+    """Pages behind the first, and bytes of the fields of all directories."""
     pages, seen = 0, {first}
+    metadata = value_bytes(source.pread, layout, first, source.size)
     while offset and offset not in seen and len(seen) <= _MOST_PAGES:
         seen.add(offset)
-        fields, following = read_directory(source.pread, layout, offset)
+        fields, following = read_directory(source.pread, layout, offset, _STRUCTURE)
+        metadata += value_bytes(source.pread, layout, offset, source.size)
         # Bit 0: a smaller copy of another page; bit 2: a transparency mask.
         if not (integers(fields, layout, _SUBFILE) or [0])[0] & 5:
             pages += 1
         offset = following
-    return pages
+    return pages, metadata
 
 
 def _strip_bytes(fields: Directory, layout: Layout) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from edge_liif.image.exif import PREFIX
@@ -21,6 +21,7 @@ EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 _DESCRIPTIVE = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, 0x4746, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
 # Structures with offsets of their own, or with facts about the old pixels, aren't carried into another file.
 _NOT_CARRIED = (EXIF_IFD, GPS_IFD, INTEROP_IFD, 0x927C, 0xA002, 0xA003)
+_CARRIED = frozenset((*_DESCRIPTIVE, EXIF_IFD, GPS_IFD, INTEROP_IFD))
 _MOST_ENTRIES = 4096
 _LARGEST_VALUE = 1 << 20
 
@@ -61,11 +62,43 @@ def read_layout(pread: Pread) -> tuple[Layout, int]:
     return Layout(order, False), struct.unpack_from(order + "I", head, 4)[0]
 
 
-def read_directory(pread: Pread, layout: Layout, offset: int) -> tuple[Directory, int]:
-    """The fields of the directory at `offset` and the offset of the next one (0 after the last).
+def read_directory(
+    pread: Pread, layout: Layout, offset: int, wanted: Container[int] | None = None
+) -> tuple[Directory, int]:
+    """The fields of the directory at `offset`, all or those of the tags `wanted`, and the offset of the next one (0
+    after the last).
 
-    Fields of unknown type or of more than 1 MiB are left out. Raises ValueError if the directory is cut.
+    Fields of unknown type or of more than 1 MiB are left out. Raises ValueError if the directory is cut, or if the
+    values are more than 1 MiB in all: they may overlap, and a small file can state any number of large ones.
     """
+    entries, following = _entries(pread, layout, offset)
+    inline = 8 if layout.big else 4
+    word = layout.order + ("Q" if layout.big else "I")
+    fields: Directory = {}
+    total = 0
+    for tag, kind, values, cell in entries:
+        size = _TYPE_BYTES.get(kind, 0) * values
+        if not 0 < size <= _LARGEST_VALUE or (wanted is not None and tag not in wanted):
+            continue
+        total += size
+        if total > _LARGEST_VALUE:
+            raise ValueError("the values of a TIFF directory take more than 1 MiB")
+        value = cell[:size] if size <= inline else pread(struct.unpack(word, cell)[0], size)
+        if len(value) == size:
+            fields[tag] = Field(kind, values, value)
+    return fields, following
+
+
+def value_bytes(pread: Pread, layout: Layout, offset: int, file_bytes: int) -> int:
+    """Bytes of all values of the directory at `offset`, which a decoder reads, whatever they are for. Raises ValueError
+    if the directory is cut."""
+    sizes = (_TYPE_BYTES.get(kind, 0) * values for _, kind, values, _ in _entries(pread, layout, offset)[0])
+    return sum(size for size in sizes if size <= file_bytes)
+
+
+def _entries(pread: Pread, layout: Layout, offset: int) -> tuple[list[tuple[int, int, int, bytes]], int]:
+    """(tag, type, count, the cell that holds the value or its offset) of a directory's entries, and the offset of the
+    next directory."""
     count_format, entry_bytes, inline = ("Q", 20, 8) if layout.big else ("H", 12, 4)
     count_bytes = struct.calcsize("<" + count_format)
     head = pread(offset, count_bytes)
@@ -77,20 +110,10 @@ def read_directory(pread: Pread, layout: Layout, offset: int) -> tuple[Directory
     table = pread(offset + count_bytes, count * entry_bytes + inline)
     if len(table) < count * entry_bytes:
         raise ValueError("a TIFF directory is cut")
-    word = layout.order + ("Q" if layout.big else "I")
-    fields: Directory = {}
-    for at in range(0, count * entry_bytes, entry_bytes):
-        tag, kind = struct.unpack_from(layout.order + "HH", table, at)
-        (values,) = struct.unpack_from(word, table, at + 4)
-        size = _TYPE_BYTES.get(kind, 0) * values
-        if not 0 < size <= _LARGEST_VALUE:
-            continue
-        cell = at + entry_bytes - inline
-        value = table[cell : cell + size] if size <= inline else pread(struct.unpack_from(word, table, cell)[0], size)
-        if len(value) == size:
-            fields[tag] = Field(kind, values, value)
+    word = "Q" if layout.big else "I"
+    entries = list(struct.iter_unpack(f"{layout.order}HH{word}{inline}s", table[: count * entry_bytes]))
     tail = table[count * entry_bytes :]
-    return fields, struct.unpack(word, tail)[0] if len(tail) == inline else 0
+    return entries, struct.unpack(layout.order + word, tail)[0] if len(tail) == inline else 0
 
 
 def integers(fields: Directory, layout: Layout, tag: int) -> list[int]:
@@ -104,7 +127,7 @@ def exif_from_tiff(pread: Pread) -> bytes | None:
     """An EXIF blob of a TIFF's descriptive tags and its EXIF and GPS directories; None if it has none of them."""
     try:
         layout, offset = read_layout(pread)
-        main, _ = read_directory(pread, layout, offset)
+        main, _ = read_directory(pread, layout, offset, _CARRIED)
         tree = _with_children(pread, layout, {tag: main[tag] for tag in _DESCRIPTIVE if tag in main}, main)
     except (ValueError, struct.error):
         return None
@@ -213,7 +236,7 @@ def embed_exif(fd: int, exif: bytes) -> None:
         main, _ = read_directory(from_blob, layout, offset)
         tree = _with_children(from_blob, layout, {tag: main[tag] for tag in _DESCRIPTIVE if tag in main}, main)
         target, at = read_layout(from_file)
-        present, _ = read_directory(from_file, target, at)
+        present, _ = read_directory(from_file, target, at, _CARRIED)
     except (ValueError, struct.error):
         return
     if layout.order != target.order:

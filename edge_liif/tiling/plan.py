@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine.base import MemoryFacts, TileShape
 from ..errors import MemoryCapError
-from ..geometry import CellPattern, axis_queries, cell_pattern, cells_read
+from ..geometry import CellPattern, axis_pieces, cell_pattern, cells_read
 from .grid import Axis, cut_axis, stepped
 
 # A block of this many evaluations keeps its activations near the caches and the progress bar moving; where memory is
@@ -178,7 +178,8 @@ def plan_for_core(
     parts = {
         "engine": facts.base,
         **engine_parts(shape, facts),
-        "input": job.input_bytes,
+        # and `evaluations_before` of both axes, which very long ones are measured in
+        "input": job.input_bytes + 8 * (job.out_height + job.out_width),
         # the band being filled, and the pieces of it that wait for the encoder
         "band": rows.longest_output * job.out_width * pixel_bytes + 4 * MIB,
         "writer": job.writer_bytes,
@@ -216,9 +217,10 @@ def _block(rows: Axis, row_counts: np.ndarray, widest: int, evaluations: int) ->
 @functools.lru_cache(maxsize=8)
 def evaluations_before(size: int, out_size: int) -> np.ndarray:
     """int64[out_size + 1]: evaluations along an axis before each output position."""
-    queries = axis_queries(size, out_size, 0, out_size)
-    needed = 1 + (queries.first != queries.second).astype(np.int64)
-    return np.concatenate([[0], np.cumsum(needed)])
+    before = np.zeros(out_size + 1, np.int64)
+    for start, queries in axis_pieces(size, out_size):
+        before[start + 1 : start + 1 + queries.positions] = 1 + (queries.first != queries.second)
+    return np.cumsum(before, out=before)
 
 
 def shrunk(plan: Plan, core: tuple[int, int]) -> Plan:

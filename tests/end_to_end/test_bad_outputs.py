@@ -183,6 +183,13 @@ def meanwhile(monkeypatch, moment: str, width: int) -> bytes:
     return other
 
 
+def test_resume_replaces_the_empty_file_that_a_killed_run_left(cli, picture):
+    picture("a.png")
+    Path("b.png").touch()
+    assert cli("run", "a.png", "-o", "b.png", *RUN, "--resume").status == 0
+    assert size("b.png") == (32, 24)
+
+
 MOMENTS = pytest.mark.parametrize("moment", ["before the first row", "in the end"])
 
 

@@ -61,3 +61,36 @@ def test_the_cap_holds_for_a_batch_that_keeps_graphs(tmp_path: Path) -> None:
     cap = 280
     peak = peak_of([*words, "-o", str(tmp_path / "capped"), "--memory", f"{cap}MiB"], tmp_path / "home")
     assert peak <= cap * 2**20 < free, f"{peak / 2**20:.0f} MiB under the cap, {free / 2**20:.0f} MiB without"
+
+
+def with_profile(path: Path, mib: int) -> None:
+    """A small PNG whose colour profile unpacks to so many MiB."""
+    import zlib
+
+    import cv2
+
+    png = cv2.imencode(".png", np.full((64, 64, 3), 90, np.uint8))[1].tobytes()
+    head = (mib << 20).to_bytes(4, "big") + bytes(12) + b"RGB XYZ " + bytes(12) + b"acsp"
+    body = b"iCCP" + b"x\0\0" + zlib.compress(head + bytes((mib << 20) - len(head)), 9)
+    path.write_bytes(
+        png[:33] + (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") + png[33:]
+    )
+
+
+def with_layers(path: Path, mib: int) -> None:
+    """A small TIFF with so many MiB in the field where layers are kept."""
+    import tifffile
+
+    layers = [(37724, 7, mib << 20, bytes(mib << 20), True)]
+    tifffile.imwrite(path, np.full((64, 64, 3), 90, np.uint8), photometric="rgb", extratags=layers)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+@pytest.mark.parametrize(("make", "name"), [(with_profile, "in.png"), (with_layers, "in.tif")])
+def test_the_cap_holds_whatever_comes_with_the_pixels(tmp_path: Path, make, name: str) -> None:
+    make(tmp_path / name, 48)
+    words = ["run", str(tmp_path / name), "--scale", "2", "-o", str(tmp_path / "out.png"), "--quiet", "--memory"]
+    with pytest.raises(AssertionError, match="the smallest that does is --memory"):
+        peak_of([*words, "300MiB"], tmp_path / "home")
+    peak = peak_of([*words, "480MiB"], tmp_path / "home")
+    assert 200 * 2**20 < peak <= 480 * 2**20, f"{peak / 2**20:.0f} MiB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import io
 import os
@@ -320,15 +321,27 @@ def test_existing_files_are_untouched(noise: np.ndarray, tmp_path: Path) -> None
     assert np.array_equal(read(path, max_pixels=LIMIT).pixels, noise)
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_a_file_that_appears_meanwhile_is_not_replaced(
-    noise: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-) -> None:
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Take "links", or links and also "renaming" that replaces nothing, away from the file system."""
+
     def no_links(*_: object) -> None:
         raise PermissionError("no hard links on this file system")
 
-    if not links:
-        monkeypatch.setattr(part_file.os, "link", no_links)
+    def take(what: str) -> None:
+        if what:
+            monkeypatch.setattr(part_file.os, "link", no_links)
+        if what == "renaming":
+            monkeypatch.setattr(part_file, "_renamed", lambda *_: False)
+
+    return take
+
+
+@pytest.mark.parametrize("lacks", ["", "links", "renaming"])
+def test_a_file_that_appears_meanwhile_is_not_replaced(
+    noise: np.ndarray, tmp_path: Path, without: Callable[[str], None], lacks: str
+) -> None:
+    without(lacks)
     path = tmp_path / "o.png"
     with RowWriter(path, "png", 53, 37, 4, 8) as writer:
         writer.write(noise)
@@ -339,6 +352,40 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(
     path.unlink()
     write(path, "png", noise)
     assert np.array_equal(read(path, max_pixels=LIMIT).pixels, noise)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["o.png"]
+
+
+@pytest.mark.parametrize("when", ["before the result is there", "after"])
+def test_an_interrupt_leaves_no_empty_file_where_names_must_be_claimed(
+    noise: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[str], None], when: str
+) -> None:
+    without("renaming")
+    really = Path.replace
+
+    def interrupted(path: Path, target: Path) -> None:
+        if when == "after":
+            really(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    path = tmp_path / "o.png"
+    with pytest.raises(KeyboardInterrupt):
+        write(path, "png", noise)
+    if when == "after":
+        assert np.array_equal(read(path, max_pixels=LIMIT).pixels, noise)
+    else:
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_without_links_a_name_is_taken_in_one_step(
+    noise: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[str], None]
+) -> None:
+    """Whoever is killed in the middle must not leave an empty file under the result's name."""
+    if not hasattr(ctypes.CDLL(None), "renameat2"):
+        pytest.skip("this system can't rename without replacing")
+    without("links")
+    monkeypatch.setattr(part_file.PartFile, "_claim", None)
+    write(tmp_path / "o.png", "png", noise)
     assert [entry.name for entry in tmp_path.iterdir()] == ["o.png"]
 
 
@@ -492,6 +539,15 @@ def test_an_unlocked_part_of_this_process_id_is_an_earlier_ones(tmp_path: Path) 
         assert writer._part.path.exists()
 
 
+@pytest.mark.parametrize(("hours", "left"), [(0, False), (2, True)])
+def test_an_old_unlocked_part_is_nobodys_whoever_has_its_id_now(tmp_path: Path, hours: float, left: bool) -> None:
+    """Low ids come again after every restart."""
+    part = tmp_path / f".o.png.{os.getppid()}-12345678.part"
+    part.touch()
+    os.utime(part, (time.time() - 3600 * hours,) * 2)
+    assert remove_stale_parts(tmp_path / "o.png") == ([part] if left else [])
+
+
 @pytest.mark.parametrize("alive", [True, False])
 def test_where_files_cannot_be_locked_the_process_id_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alive: bool
@@ -507,6 +563,37 @@ def test_where_files_cannot_be_locked_the_process_id_decides(
     part = tmp_path / f".o.png.{pid}-12345678.part"
     part.touch()
     assert remove_stale_parts(tmp_path / "o.png") == ([] if alive else [part])
+
+
+def test_after_an_interrupted_end_nothing_is_written_any_more() -> None:
+    """The descriptor is closed then, and its number may be another file's: the encoder must have ended."""
+
+    class Slow:
+        def __init__(self) -> None:
+            self.ended = 0.0
+
+        def write(self, data: bytes) -> int:
+            time.sleep(0.3)
+            self.ended = time.monotonic()
+            return len(data)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    sink = Slow()
+    rows = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), RowWriter(sink, "png", 300, 300, 3, 8) as writer:  # type: ignore[arg-type]
+            writer.write(rows)
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            writer.commit()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    left = time.monotonic()
+    time.sleep(0.7)
+    assert 0 < sink.ended <= left
 
 
 def test_a_slow_reader_holds_the_writer_back(noise: np.ndarray) -> None:

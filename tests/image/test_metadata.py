@@ -1,0 +1,111 @@
+"""What metadata unpacks to is known before anything is decoded, and small files can't state large amounts of it."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from edge_liif.errors import ImageError
+from edge_liif.image.read import open_source, probe, read
+
+from .conftest import png_chunk
+
+MIB = 1 << 20
+
+
+def with_chunks(png: bytes, *chunks: bytes) -> bytes:
+    """A PNG with further chunks behind its IHDR."""
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+@pytest.fixture
+def png(noise: np.ndarray, encode: Callable[..., bytes]) -> bytes:
+    return encode(noise[:, :, :3], "png")
+
+
+def packed(count: int) -> bytes:
+    return zlib.compress(bytes(count), 9)
+
+
+CHUNKS = {
+    "profile": (b"iCCP", b"name\0\0"),
+    "text": (b"zTXt", b"keyword\0\0"),
+    "XMP": (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"),
+    "text with a language": (b"iTXt", b"keyword\0\1\0de\0Stichwort\0"),
+}
+
+
+@pytest.mark.parametrize("kind", CHUNKS)
+def test_compressed_metadata_counts_as_what_it_unpacks_to(png: bytes, kind: str) -> None:
+    name, head = CHUNKS[kind]
+    assert probe(png).metadata_bytes < 1000
+    large = with_chunks(png, png_chunk(name, head + packed(5 * MIB + 3)))
+    assert len(large) < len(png) + 20_000
+    assert 5 * MIB < probe(large).metadata_bytes < 5 * MIB + 1000
+
+
+@pytest.mark.parametrize("sizes", [[70 * MIB], [30 * MIB] * 3], ids=["one chunk", "several chunks"])
+def test_metadata_that_unpacks_to_too_much_is_refused(png: bytes, sizes: list[int]) -> None:
+    chunks = [png_chunk(b"zTXt", b"k%d\0\0" % number + packed(size)) for number, size in enumerate(sizes)]
+    with pytest.raises(ImageError, match="unpacks to more than 64 MiB; save the picture without it"):
+        probe(with_chunks(png, *chunks))
+
+
+def test_plain_and_broken_chunks_count_as_they_are(png: bytes) -> None:
+    plain = with_chunks(png, png_chunk(b"iTXt", b"keyword\0\0\0\0\0" + bytes(90_000)))
+    assert 90_000 < probe(plain).metadata_bytes < 91_000
+    broken = with_chunks(png, png_chunk(b"zTXt", b"keyword\0\0" + b"no deflate stream"))
+    assert probe(broken).metadata_bytes < 1000
+
+
+def test_segments_of_a_jpeg_and_chunks_of_a_webp(noise: np.ndarray) -> None:
+    picture = Image.fromarray(noise[:, :, :3])
+    for form, options in (("jpeg", {"comment": bytes(60_000)}), ("webp", {"exif": b"Exif\0\0" + bytes(60_000)})):
+        data = io.BytesIO()
+        picture.save(data, form, **options)
+        assert 60_000 <= probe(data.getvalue()).metadata_bytes < 62_000, form
+
+
+def test_fields_of_a_tiff(noise: np.ndarray) -> None:
+    data = io.BytesIO()
+    layers = [(37724, 7, 3 * MIB, bytes(3 * MIB), True)]
+    tifffile.imwrite(data, noise[:, :, :3], photometric="rgb", extratags=layers)
+    assert 3 * MIB < probe(data.getvalue()).metadata_bytes < 3 * MIB + 2000
+    assert np.array_equal(read(data.getvalue(), max_pixels=10**6).pixels, noise[:, :, :3])
+
+
+def test_fields_that_share_the_bytes_of_a_tiff_are_refused() -> None:
+    """A megabyte could state gigabytes, which libtiff reads."""
+    value, fields = 16, [(256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 1)]
+    fields += [(tag, 1, MIB, value) for tag in range(52_000, 52_300)]
+    table = b"".join(struct.pack("<HHII", *field) for field in fields)
+    data = struct.pack("<2sHI", b"II", 42, value + MIB) + bytes(8 + MIB) + struct.pack("<H", len(fields)) + table
+    with pytest.raises(ImageError, match="more bytes than the file has"):
+        probe(data + bytes(4))
+
+
+def test_fill_bytes_of_a_jpeg_are_read_in_blocks(
+    noise: np.ndarray, encode: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = encode(noise[:, :, :3], "jpeg")
+    with open_source(jpeg[:2] + b"\xff" * MIB + jpeg[2:]) as source:
+        reads = 0
+        really = source.pread
+
+        def counted(offset: int, count: int) -> bytes:
+            nonlocal reads
+            reads += 1
+            return really(offset, count)
+
+        monkeypatch.setattr(source, "pread", counted)
+        header = probe(source)
+    assert (header.width, header.height) == (noise.shape[1], noise.shape[0])
+    assert header.jpeg_quality == probe(jpeg).jpeg_quality
+    assert reads < 100
