@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import random
@@ -185,7 +186,40 @@ def _splice(data: bytearray, rng: random.Random, others: list[bytes]) -> bytearr
     return data[: rng.randrange(len(data))] + other[rng.randrange(len(other)) :]
 
 
-_KINDS = (_flip, _flip, _set, _number, _number, _truncate, _insert, _remove, _repeat, _splice)
+def _bulk(data: bytearray, rng: random.Random, others: list[bytes]) -> bytearray:
+    """Much metadata in a well-formed way: packed in a PNG, by fields that share bytes in a TIFF, in segments of a JPEG.
+    Bytes at random would never come to that."""
+    if data.startswith(b"\x89PNG"):
+        chunks = bytearray()
+        for number in range(rng.choice((1, 1, 3))):
+            body = rng.choice((b"iCCPx\0\0", b"zTXtk%d\0\0" % number, b"iTXtXML:com.adobe.xmp\0\1\0\0\0"))
+            body += _packed(rng.choice((1, 8, 40, 100)))
+            chunks += struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        return data[:33] + chunks + data[33:]
+    if data.startswith((b"II*\0", b"MM\0*")) and len(data) > 8:
+        order = "<" if data.startswith(b"II") else ">"
+        (at,) = struct.unpack_from(order + "I", data, 4)
+        if at + 2 <= len(data):
+            (count,) = struct.unpack_from(order + "H", data, at)
+            entries, more = data[at + 2 : at + 2 + 12 * count], rng.choice((3, 100, 3000))
+            values = rng.choice((len(data) // 2, 1 << 20, 2**31))
+            for tag in range(0xC000, 0xC000 + more):
+                entries += struct.pack(order + "HHII", tag, rng.choice((1, 7, 12)), values, 8)
+            struct.pack_into(order + "I", data, 4, len(data))
+            return data + struct.pack(order + "H", len(entries) // 12) + entries + bytes(4 + rng.choice((0, 3 << 20)))
+    if data.startswith(b"\xff\xd8"):
+        marker = rng.choice((0xE1, 0xE2, 0xED, 0xFE))
+        segment = bytes((0xFF, marker, 0xFF, 0xFF)) + bytes(65533)
+        return data[:2] + segment * rng.choice((1, 20, 300)) + data[2:]
+    return _repeat(data, rng, others)
+
+
+@functools.lru_cache(maxsize=4)
+def _packed(mib: int) -> bytes:
+    return zlib.compress(bytes(mib << 20), 9)
+
+
+_KINDS = (_flip, _flip, _set, _number, _number, _truncate, _insert, _remove, _repeat, _splice, _bulk)
 
 
 def _with_right_checksums(data: bytearray) -> bytearray:
