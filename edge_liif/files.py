@@ -178,6 +178,11 @@ class Naming:
     def _to_folder(self) -> bool:
         return self.output is not None and (self.many or self._is_folder_name)
 
+    @property
+    def is_file_name(self) -> bool:
+        """Whether -o names the result itself; else its name is made from the input's."""
+        return self.output is not None and self.output != STREAM and not self._to_folder
+
     def result(self, item: Input, input_format: str) -> tuple[Path | None, str]:
         """(path or None for standard output, format) of an input's result; input_format: a `Header.format`.
 

@@ -284,6 +284,8 @@ def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOpti
     shown = printable(str(target))
     if item.path is not None and _same_file(target, item.path):
         raise OutputError(f"{shown}: is the input itself; give another -o, the input is never overwritten")
+    if not naming.is_file_name and _leads_out(target):
+        raise OutputError(f"{shown}: is a link that leads out of its folder; remove it, or name it with -o")
     remove_stale_parts(target)
     if write.resume and os.path.isfile(target) and not os.path.getsize(target):  # noqa: PTH113, PTH202
         # the claim of a run that was killed, where neither links nor renaming are safe; it holds nothing
@@ -315,6 +317,12 @@ def _check_kept(target: Path, size: tuple[int, int]) -> None:
             f"{shown}: exists with {header.width}x{header.height} pixels, this run would make {size[0]}x{size[1]}; "
             "remove it or use --overwrite"
         )
+
+
+def _leads_out(target: Path) -> bool:
+    """Whether this is a link to another folder's file, there or not: nobody asked for a file there."""
+    there = os.path.realpath(target)
+    return os.path.islink(target) and os.path.dirname(there) != os.path.realpath(target.parent)  # noqa: PTH114, PTH120
 
 
 def _same_file(one: Path, other: Path) -> bool:

@@ -116,6 +116,30 @@ def test_link_as_output_stays_a_link(cli, picture):
     assert size("real.png") == (32, 24)
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["to a file", "dangling"])
+@pytest.mark.parametrize("options", [("-o", "out/"), ()], ids=["folder", "beside"])
+@pytest.mark.parametrize("keep", ["--overwrite", "--resume"])
+def test_a_link_under_a_name_that_was_not_given_is_not_followed_elsewhere(refused, picture, there, options, keep):
+    folder = Path("out" if options else "in")
+    for name in ("out", "in", "elsewhere"):
+        Path(name).mkdir()
+    picture("in/photo.png")
+    link = folder / ("photo.png" if options else "photo_x2.png")
+    link.symlink_to("../elsewhere/x.png")
+    if there:
+        Path("elsewhere/x.png").write_bytes(b"precious")
+    told = refused("run", "in/photo.png", "--scale", "2", keep, "--quiet", *options)
+    assert told.endswith("is a link that leads out of its folder; remove it, or name it with -o")
+
+
+def test_a_link_within_a_folder_of_results_is_followed(cli, picture):
+    picture("photo.png")
+    Path("out").mkdir()
+    Path("out/photo.png").symlink_to("real.png")
+    assert cli("run", "photo.png", "--scale", "2", "-o", "out/").status == 0
+    assert size("out/real.png") == (32, 24)
+
+
 def test_umask_decides_the_permissions(command, picture):
     picture("photo.png")
     assert command("run", "photo.png", "--scale", "2", umask=0o027).status == 0
