@@ -178,10 +178,9 @@ def plan_for_core(
     parts = {
         "engine": facts.base,
         **engine_parts(shape, facts),
-        # and `evaluations_before` of both axes, which very long ones are measured in
-        "input": job.input_bytes + 8 * (job.out_height + job.out_width),
-        # the band being filled, and the pieces of it that wait for the encoder
-        "band": rows.longest_output * job.out_width * pixel_bytes + 4 * MIB,
+        "input": job.input_bytes,
+        # the band being filled, the pieces of it that wait for the encoder, and where blocks begin along both axes
+        "band": rows.longest_output * job.out_width * pixel_bytes + 4 * MIB + row_counts.nbytes + column_counts.nbytes,
         "writer": job.writer_bytes,
     }
     working = parts["tile"] + parts["block"] + parts["band"] + parts["writer"]
