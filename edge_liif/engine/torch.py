@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError
 from ..geometry import AxisQueries, Geometry
+from ..memory import give_back_holes
 from ..model.checkpoint import Network
 from ..model.liif import first_layer, layer_names
 from .base import Engine, EngineErrors, MemoryFacts, TileShape
@@ -117,6 +118,8 @@ class TorchEngine(Engine):
         return TorchLayers(self._network, self._dtype, self._torch_device)
 
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
+        if self.device == "cpu":
+            give_back_holes()
         with torch.inference_mode(), _engine_errors:
             x = self._tensor(lr).contiguous(memory_format=torch.channels_last) * 2 - 1
             hidden = F.conv2d(self._features(x), self._hidden_weight, padding=1)
@@ -157,11 +160,12 @@ class TorchEngine(Engine):
     @property
     def memory(self) -> MemoryFacts:
         # Fitted by benchmarks/memory_model.py on the CPU; results/memory.md has the table. The peak is at the global
-        # fusion (outputs, their concatenation, for some shapes a copy of that), or at the hidden map.
+        # fusion (outputs, their concatenation, for some shapes a copy of that), or at the hidden map. The quarter is for
+        # holes that tile after tile leaves where tensors are just too small to be mapped by themselves.
         each = _BYTES[self.precision]
         hidden = self._spec.decoder.hidden
         features = self._spec.encoder.features
-        encoder = max(3 * self._spec.widest_input, self._spec.dense_block_channels(3)) + 2 * features
+        encoder = max(13 * self._spec.widest_input // 4, self._spec.dense_block_channels(3)) + 2 * features
         values = max(encoder, 2 * hidden[0] + 3 * features)
         return MemoryFacts(330 * 2**20 + 4 * self._weights_bytes, each * values, 3 * each * max(hidden), 24 * hidden[0])
 
