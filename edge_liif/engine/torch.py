@@ -160,8 +160,8 @@ class TorchEngine(Engine):
     @property
     def memory(self) -> MemoryFacts:
         # Fitted by benchmarks/memory_model.py on the CPU; results/memory.md has the table. The peak is at the global
-        # fusion (outputs, their concatenation, for some shapes a copy of that), or at the hidden map. The quarter is for
-        # holes that tile after tile leaves where tensors are just too small to be mapped by themselves.
+        # fusion (outputs, their concatenation, for some shapes a copy of that), or at the hidden map. A quarter
+        # is for holes that tile after tile leaves where tensors are just too small to be mapped by themselves.
         each = _BYTES[self.precision]
         hidden = self._spec.decoder.hidden
         features = self._spec.encoder.features
