@@ -222,14 +222,16 @@ class PartFile:
             raise NameTaken(f"{self.shown}: appeared while the result was made; use --overwrite") from error
         except OSError as error:
             self.discard()
-            raise OutputError(f"{self.shown}: can't be finished ({os_reason(error)})") from error
+            raise OutputError(
+                f"{self.shown}: can't be finished ({os_reason(error)}); check the folder and run again"
+            ) from error
         self._sync_folder()
 
     def _link(self) -> None:
         """Rename without replacing: a hard link fails if the name is taken, where a rename would not."""
         try:
             os.link(self.path, self.target)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):  # the name is taken, or somebody removed the unfinished file
             raise
         except OSError:
             # no hard links here: FAT, some network mounts
@@ -240,14 +242,17 @@ class PartFile:
 
     def _claim(self) -> None:
         """Claim the name with an empty file of ours, then replace that; if that fails, the claim goes away again."""
-        os.close(os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+        fd = os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
         try:
             self.path.replace(self.target)
         except BaseException:
             # an interrupt may also come when the result is there
-            if self.path.exists():
-                self.target.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(fd), self.target.stat()):
+                    self.target.unlink()
             raise
+        finally:
+            os.close(fd)
 
     def _sync_folder(self) -> None:
         # The new name itself must survive a power cut; not every file system lets folders be synced.

@@ -377,6 +377,19 @@ def test_an_interrupt_leaves_no_empty_file_where_names_must_be_claimed(
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("lacks", ["", "links", "renaming"])
+def test_an_unfinished_file_that_was_removed_leaves_no_empty_result(
+    noise: np.ndarray, tmp_path: Path, without: Callable[[str], None], lacks: str
+) -> None:
+    without(lacks)
+    with RowWriter(tmp_path / "o.png", "png", 53, 37, 4, 8) as writer:
+        writer.write(noise)
+        [part] = tmp_path.iterdir()
+        part.unlink()
+        failure(writer.commit, "can't be finished")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_links_a_name_is_taken_in_one_step(
     noise: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[str], None]
 ) -> None:
