@@ -53,6 +53,8 @@ def main() -> None:
     halos = [int(h) for h in options.halos.split(",")]
     if options.write is not None and (options.write not in halos or not options.model.endswith(".safetensors")):
         parser.error("--write takes one of --halos, and a model given by its file")
+    if options.write is not None and options.precision != "fp32":
+        parser.error("--write is for --precision fp32; integers want the exact halo")
     worst = dict.fromkeys(halos, 0.0)
     changed = dict.fromkeys(halos, 0)
     samples = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -78,7 +79,6 @@ def prepare(
     from .engine.pace import pace_of
     from .image.alpha import bleed_bytes
     from .image.disk_space import likely_bytes, space_warning, temporary_folder
-    from .image.metadata import COPIES as METADATA_COPIES
     from .image.part_file import resolve_target
     from .image.read import check_pixels, decode_peak_bytes, probe
 
@@ -86,7 +86,7 @@ def prepare(
     room = None if cap is None else max(0, cap - (resident_bytes() or 0))
     source = encoded(item, max_pixels, room)
     with report.stage("read"):
-        header = probe(source, item.name, most_held=room)
+        header = probe(source, item.name, most_kept=room)
     check_pixels(header, max_pixels)
     out_height, out_width = enlargement.output_size(header.height, header.width)
     target, fmt = naming.result(item, header.format)
@@ -125,7 +125,6 @@ def prepare(
     # Colours bled under transparent pixels stay beside the picture for the whole run.
     colours = header.array_bytes // header.bands * (header.bands - 1) if header.has_alpha else 0
     pixel_bytes = header.array_bytes + colours
-    metadata_bytes = METADATA_COPIES * header.metadata_bytes
     bleeding = bleed_bytes(header.height, header.width) if header.has_alpha else 0
 
     def planned(in_file: bool) -> Plan:
@@ -137,13 +136,9 @@ def prepare(
                 out_width,
                 header.bands,
                 header.depth // 8,
-                input_bytes=header.held_bytes + metadata_bytes + (0 if in_file else pixel_bytes),
+                input_bytes=header.kept_bytes + (0 if in_file else pixel_bytes),
                 # what the decoder gave back may lie in holes that bleeding can't use
-                opening_bytes=decode_peak_bytes(header)
-                - header.array_bytes
-                - header.held_bytes
-                - metadata_bytes
-                + bleeding,
+                opening_bytes=decode_peak_bytes(header) - header.array_bytes - header.kept_bytes + bleeding,
                 writer_bytes=writer_peak_bytes(
                     fmt, out_width, out_height, output.bands, output.depth, lossless=write.lossless
                 )
@@ -287,10 +282,13 @@ def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOpti
     if not naming.is_file_name and _leads_out(target):
         raise OutputError(f"{shown}: is a link that leads out of its folder; remove it, or name it with -o")
     remove_stale_parts(target)
-    if write.resume and os.path.isfile(target) and not os.path.getsize(target):  # noqa: PTH113, PTH202
-        # the claim of a run that was killed, where neither links nor renaming are safe; it holds nothing
-        resolve_target(target).unlink(missing_ok=True)
-    if not write.resume or not os.path.isfile(target):  # noqa: PTH113 (Path.is_file raises for names that are too long)
+    kept = write.resume and os.path.isfile(target)  # noqa: PTH113 (Path.is_file raises for names that are too long)
+    with contextlib.suppress(OSError):  # what can't be removed is judged below
+        if kept and not os.path.getsize(target):  # noqa: PTH202
+            # the claim of a run that was killed, where neither links nor renaming are safe; it holds nothing
+            resolve_target(target).unlink()
+            kept = False
+    if not kept:
         if naming.needs_folder(target):
             return False
         try:

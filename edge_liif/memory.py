@@ -6,6 +6,7 @@ import ctypes
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 _M_ARENA_MAX = -8  # malloc.h of glibc
 
@@ -17,8 +18,8 @@ def use_one_heap() -> None:
     picture or model leave each of them with holes: in a batch the resident memory climbed by 90 MiB, with one heap by
     15 MiB and no further. Threads that are there already keep theirs, so call it early.
     """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(_M_ARENA_MAX, 1)
+    if mallopt := _glibc("mallopt"):
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def give_back_holes() -> None:
@@ -28,8 +29,13 @@ def give_back_holes() -> None:
     Tensors below its mapping threshold (32 MiB at most) leave holes that the next window's tensors don't fit into:
     resident memory grew from tile to tile.
     """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
+    if malloc_trim := _glibc("malloc_trim"):
+        malloc_trim(0)
+
+
+def _glibc(name: str) -> Any:
+    """A function of glibc's malloc; None where another C library is in use."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def resident_bytes() -> int | None:

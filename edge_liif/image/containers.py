@@ -73,7 +73,7 @@ class JpegInfo:
 
 
 def scan_jpeg(source: EncodedSource) -> JpegInfo:
-    """Walk the marker segments of a JPEG up to its frame header. Raises ImageError if there is none."""
+    """Walk the marker segments of a JPEG up to its first scan. Raises ImageError if there is no frame header."""
     tables: dict[int, tuple[int, ...]] = {}
     metadata = 0
     segments = _jpeg_segments(source)

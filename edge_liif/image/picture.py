@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_liif.errors import ImageError
+from edge_liif.image.metadata import COPIES
 from edge_liif.image.pixel_file import Pixels
 
 
@@ -41,6 +42,11 @@ class Header:
     held_bytes: int = 0
     strip_bytes: int = 0
     metadata_bytes: int = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes beside the pixels that are in memory from opening the picture until its result is written."""
+        return self.held_bytes + COPIES * self.metadata_bytes
 
     @property
     def has_alpha(self) -> bool:

@@ -39,23 +39,17 @@ _DECODER_ROWS = 3200
 _HARMLESS = re.compile(r"extraneous bytes before marker|unknown JFIF revision|Invalid SOS parameters|Unknown Adobe")
 
 
-def probe(source: Encoded, name: str | None = None, *, most_held: int | None = None) -> Header:
+def probe(source: Encoded, name: str | None = None, *, most_kept: int | None = None) -> Header:
     """The header of a picture, without decoding pixels.
 
     source: a path, the bytes of an encoded file, or what `open_source` returned (left open).
     name: what messages call it; the path, or "standard input", if not given.
-    most_held: bytes of the encoded file that may be held in memory; WebP and GIF are held whole even for this.
-    Raises ImageError for everything that `read` would refuse by its header, MemoryCapError above `most_held`.
+    most_kept: bytes that may be in memory beside the pixels (`Header.kept_bytes`); what a decoder holds of files and
+    metadata it already holds for this.
+    Raises ImageError for everything that `read` would refuse by its header, MemoryCapError above `most_kept`.
     """
     with _opened(source, name) as encoded:
-        if most_held is not None and not encoded.in_memory and encoded.size > most_held:
-            kind = sniff(encoded.pread(0, SNIFF_BYTES), encoded.name)
-            if kind in _FILES_HELD:
-                raise MemoryCapError(
-                    f"{encoded.name}: has {encoded.size >> 20} MiB, which decoding a {_FILES_HELD[kind]} holds in "
-                    "memory, more than --memory leaves; convert it to PNG, or raise --memory"
-                )
-        return _probe(encoded)[0]
+        return _probe(encoded, most_kept)[0]
 
 
 def read(source: Encoded, name: str | None = None, *, max_pixels: int, folder: Path | None = None) -> Picture:
@@ -118,8 +112,7 @@ def check_pixels(header: Header, max_pixels: int) -> None:
 
 def decode_peak_bytes(header: Header) -> int:
     """The most memory in bytes that `read` takes at once, its result included; an upper estimate from the header."""
-    peak = header.array_bytes + header.held_bytes + _DECODER_BYTES + _STRIP_BYTES + 2 * header.strip_bytes
-    peak += COPIES * header.metadata_bytes
+    peak = header.array_bytes + header.kept_bytes + _DECODER_BYTES + _STRIP_BYTES + 2 * header.strip_bytes
     stored_width = header.height if header.orientation >= 5 else header.width
     peak += min(header.array_bytes * 3, _DECODER_ROWS * stored_width * header.bands * (header.depth // 8))
     if header.needs_whole:
@@ -135,14 +128,14 @@ def _opened(source: Encoded, name: str | None) -> AbstractContextManager[Encoded
     return nullcontext(source) if isinstance(source, EncodedSource) else open_source(source, name)
 
 
-def _probe(encoded: EncodedSource) -> tuple[Header, Any]:
+def _probe(encoded: EncodedSource, most_kept: int | None = None) -> tuple[Header, Any]:
     """The header, and the libvips image it came from (None for BMP and PNM)."""
     kind = sniff(encoded.pread(0, SNIFF_BYTES), encoded.name)
     if kind in ("bmp", "pnm"):
         raster = scan_bmp(encoded) if kind == "bmp" else scan_pnm(encoded)
         header = Header(raster.width, raster.height, raster.bands, raster.depth, kind, encoded.name)
         return replace(header, needs_whole=True, held_bytes=encoded.size), None
-    facts: dict[str, Any] = {"held_bytes": encoded.size if encoded.in_memory else 0}
+    facts: dict[str, Any] = {"held_bytes": encoded.size if encoded.in_memory else 0, "metadata_bytes": 0}
     if kind == "png":
         png = scan_png(encoded)
         if png.animated:
@@ -161,6 +154,12 @@ def _probe(encoded: EncodedSource) -> tuple[Header, Any]:
         facts |= {"needs_whole": True, "held_bytes": encoded.size}
         if kind == "webp":
             facts["metadata_bytes"] = webp_metadata_bytes(encoded)
+    kept = facts["held_bytes"] + COPIES * facts["metadata_bytes"]
+    if most_kept is not None and kept > most_kept:
+        raise MemoryCapError(
+            f"{encoded.name}: takes up to {-(-kept >> 20)} MiB beside its pixels (metadata, or a file that is decoded "
+            "as a whole), more than --memory leaves; save it as PNG without metadata, or raise --memory"
+        )
     image = _load(encoded, kind, "warning" if kind == "jpeg" else "error")
     if image.get_typeof("n-pages") and image.get("n-pages") > 1 and kind != "tiff":
         raise _animated(encoded.name, _FILES_HELD[kind])

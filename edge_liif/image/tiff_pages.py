@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_liif.errors import ImageError
 from edge_liif.image.containers import damaged
 from edge_liif.image.source import EncodedSource
-from edge_liif.image.tiff_tags import Directory, Layout, integers, read_directory, read_layout, value_bytes
+from edge_liif.image.tiff_tags import Directory, Layout, integers, read_fields, read_layout, read_table
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC = 0x00FE, 0x0100, 0x0101, 0x0102, 0x0106
 _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _DNG_VERSION = 0x0115, 0x0116, 0x0142, 0x0143, 0xC612
@@ -16,9 +17,8 @@ _COMPRESSION, _SAMPLE_FORMAT = 0x0103, 0x0153
 _YCBCR, _LAB_KINDS, _JPEG_COMPRESSIONS, _FLOATING_POINT = 6, (8, 9, 10), (6, 7), 3
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW, _LOG_L, _LOG_LUV = 32803, 34892, 32844, 32845
 _MOST_PAGES = 100
-_STRUCTURE = frozenset(
-    (_SUBFILE, _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _DNG_VERSION)
-) | {_COMPRESSION, _SAMPLE_FORMAT}
+_SIZES = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT)
+_STRUCTURE = frozenset((*_SIZES, _SUBFILE, _PHOTOMETRIC, _COMPRESSION, _SAMPLE_FORMAT, _DNG_VERSION))
 # Values that share bytes of the file are allowed within reason: many fields may point to one string.
 _SHARED_VALUES = 1 << 20
 # Small pictures in tiles of the usual sizes stay below this.
@@ -28,7 +28,7 @@ _LEAST_STRIP_BOUND = 64 << 20
 @dataclass(frozen=True)
 class TiffInfo:
     """strip_bytes: decoded size in bytes of one strip, or of one row of tiles; metadata_bytes: of the values of all
-    fields, which libtiff holds."""
+    directories' fields."""
 
     strip_bytes: int
     metadata_bytes: int
@@ -43,8 +43,13 @@ def scan_tiff(source: EncodedSource) -> TiffInfo:
     name = source.name
     try:
         layout, offset = read_layout(source.pread)
-        first, following = read_directory(source.pread, layout, offset, _STRUCTURE)
-        further, metadata = _further_pages(source, layout, offset, following)
+        directories = _directories(source, layout, offset)
+        first, metadata = next(directories)
+        pages = 1
+        for fields, value_bytes in directories:
+            metadata += value_bytes
+            # Bit 0: a smaller copy of another page; bit 2: a transparency mask.
+            pages += not (integers(fields, layout, _SUBFILE) or [0])[0] & 5
     except (ValueError, struct.error) as error:
         raise damaged(name, str(error)) from error
     if metadata > source.size + _SHARED_VALUES:
@@ -62,27 +67,23 @@ def scan_tiff(source: EncodedSource) -> TiffInfo:
         raise ImageError(f"{name}: is in YCbCr without JPEG compression; convert it to RGB first")
     if photometric in (_LOG_L, _LOG_LUV) or _FLOATING_POINT in integers(first, layout, _SAMPLE_FORMAT):
         raise ImageError(f"{name}: has floating-point (HDR) samples; tone-map it to 8 or 16 bit first")
-    if further:
-        raise ImageError(f"{name}: is a TIFF of {1 + further} pages; extract one of them")
+    if pages > 1:
+        raise ImageError(f"{name}: is a TIFF of {pages} pages; extract one of them")
     strip, picture = _strip_bytes(first, layout)
     if strip > 4 * picture + _LEAST_STRIP_BOUND:
         raise damaged(name, "its tiles are far larger than the picture")
     return TiffInfo(strip, metadata)
 
 
-def _further_pages(source: EncodedSource, layout: Layout, first: int, offset: int) -> tuple[int, int]:
-    """Pages behind the first, and bytes of the fields of all directories."""
-    pages, seen = 0, {first}
-    metadata = value_bytes(source.pread, layout, first, source.size)
-    while offset and offset not in seen and len(seen) <= _MOST_PAGES:
+def _directories(source: EncodedSource, layout: Layout, offset: int) -> Iterator[tuple[Directory, int]]:
+    """(what it says about structure, bytes of all its values) of each directory from the one at `offset` on, at most
+    1 + _MOST_PAGES. Raises ValueError for one that is cut."""
+    seen: set[int] = set()
+    while not seen or (offset and offset not in seen and len(seen) <= _MOST_PAGES):
         seen.add(offset)
-        fields, following = read_directory(source.pread, layout, offset, _STRUCTURE)
-        metadata += value_bytes(source.pread, layout, offset, source.size)
-        # Bit 0: a smaller copy of another page; bit 2: a transparency mask.
-        if not (integers(fields, layout, _SUBFILE) or [0])[0] & 5:
-            pages += 1
-        offset = following
-    return pages, metadata
+        table = read_table(source.pread, layout, offset)
+        yield read_fields(source.pread, layout, table, _STRUCTURE), table.value_bytes(source.size)
+        offset = table.following
 
 
 def _strip_bytes(fields: Directory, layout: Layout) -> tuple[int, int]:

@@ -62,21 +62,36 @@ def read_layout(pread: Pread) -> tuple[Layout, int]:
     return Layout(order, False), struct.unpack_from(order + "I", head, 4)[0]
 
 
-def read_directory(
-    pread: Pread, layout: Layout, offset: int, wanted: Container[int] | None = None
-) -> tuple[Directory, int]:
-    """The fields of the directory at `offset`, all or those of the tags `wanted`, and the offset of the next one (0
-    after the last).
+@dataclass(frozen=True)
+class Table:
+    """A directory before its values are read. entries: (tag, type, count, the cell that holds the value or its offset);
+    following: offset of the next directory, 0 after the last."""
 
-    Fields of unknown type or of more than 1 MiB are left out. Raises ValueError if the directory is cut, or if the
-    values are more than 1 MiB in all: they may overlap, and a small file can state any number of large ones.
+    entries: list[tuple[int, int, int, bytes]]
+    following: int
+
+    def value_bytes(self, file_bytes: int) -> int:
+        """Bytes of all values, whatever they are for, but for those that a file of so many bytes can't hold."""
+        sizes = (_TYPE_BYTES.get(kind, 0) * values for _, kind, values, _ in self.entries)
+        return sum(size for size in sizes if size <= file_bytes)
+
+
+def read_directory(pread: Pread, layout: Layout, offset: int, wanted: Container[int] | None = None) -> Directory:
+    """`read_table` and `read_fields`. Raises ValueError as they do."""
+    return read_fields(pread, layout, read_table(pread, layout, offset), wanted)
+
+
+def read_fields(pread: Pread, layout: Layout, table: Table, wanted: Container[int] | None = None) -> Directory:
+    """The fields of a directory, all or those of the tags `wanted`.
+
+    Fields of unknown type or of more than 1 MiB are left out. Raises ValueError if the values are more than 1 MiB in
+    all: they may overlap, and a small file can state any number of large ones.
     """
-    entries, following = _entries(pread, layout, offset)
     inline = 8 if layout.big else 4
     word = layout.order + ("Q" if layout.big else "I")
     fields: Directory = {}
     total = 0
-    for tag, kind, values, cell in entries:
+    for tag, kind, values, cell in table.entries:
         size = _TYPE_BYTES.get(kind, 0) * values
         if not 0 < size <= _LARGEST_VALUE or (wanted is not None and tag not in wanted):
             continue
@@ -86,19 +101,11 @@ def read_directory(
         value = cell[:size] if size <= inline else pread(struct.unpack(word, cell)[0], size)
         if len(value) == size:
             fields[tag] = Field(kind, values, value)
-    return fields, following
+    return fields
 
 
-def value_bytes(pread: Pread, layout: Layout, offset: int, file_bytes: int) -> int:
-    """Bytes of all values of the directory at `offset`, which a decoder reads, whatever they are for. Raises ValueError
-    if the directory is cut."""
-    sizes = (_TYPE_BYTES.get(kind, 0) * values for _, kind, values, _ in _entries(pread, layout, offset)[0])
-    return sum(size for size in sizes if size <= file_bytes)
-
-
-def _entries(pread: Pread, layout: Layout, offset: int) -> tuple[list[tuple[int, int, int, bytes]], int]:
-    """(tag, type, count, the cell that holds the value or its offset) of a directory's entries, and the offset of the
-    next directory."""
+def read_table(pread: Pread, layout: Layout, offset: int) -> Table:
+    """The table of the directory at `offset`. Raises ValueError if it is cut."""
     count_format, entry_bytes, inline = ("Q", 20, 8) if layout.big else ("H", 12, 4)
     count_bytes = struct.calcsize("<" + count_format)
     head = pread(offset, count_bytes)
@@ -113,7 +120,7 @@ def _entries(pread: Pread, layout: Layout, offset: int) -> tuple[list[tuple[int,
     word = "Q" if layout.big else "I"
     entries = list(struct.iter_unpack(f"{layout.order}HH{word}{inline}s", table[: count * entry_bytes]))
     tail = table[count * entry_bytes :]
-    return entries, struct.unpack(layout.order + word, tail)[0] if len(tail) == inline else 0
+    return Table(entries, struct.unpack(layout.order + word, tail)[0] if len(tail) == inline else 0)
 
 
 def integers(fields: Directory, layout: Layout, tag: int) -> list[int]:
@@ -127,7 +134,7 @@ def exif_from_tiff(pread: Pread) -> bytes | None:
     """An EXIF blob of a TIFF's descriptive tags and its EXIF and GPS directories; None if it has none of them."""
     try:
         layout, offset = read_layout(pread)
-        main, _ = read_directory(pread, layout, offset, _CARRIED)
+        main = read_directory(pread, layout, offset, _CARRIED)
         tree = _with_children(pread, layout, {tag: main[tag] for tag in _DESCRIPTIVE if tag in main}, main)
     except (ValueError, struct.error):
         return None
@@ -145,7 +152,7 @@ def exif_density(exif: bytes | None) -> tuple[float, float] | None:
     blob = (exif or b"").removeprefix(PREFIX)
     try:
         layout, offset = read_layout(lambda at, count: blob[at : at + count])
-        main, _ = read_directory(lambda at, count: blob[at : at + count], layout, offset)
+        main = read_directory(lambda at, count: blob[at : at + count], layout, offset)
         sides = [struct.unpack(layout.order + "II", main[tag].value) for tag in (0x011A, 0x011B)]
     except (ValueError, KeyError, struct.error):
         return None
@@ -169,7 +176,7 @@ def _with_children(pread: Pread, layout: Layout, fields: Directory, links: Direc
         if not target:
             continue
         try:
-            inner, _ = read_directory(pread, layout, target[0])
+            inner = read_directory(pread, layout, target[0])
         except (ValueError, struct.error):
             continue
         kept = {key: field for key, field in inner.items() if key not in _NOT_CARRIED}
@@ -233,10 +240,10 @@ def embed_exif(fd: int, exif: bytes) -> None:
 
     try:
         layout, offset = read_layout(from_blob)
-        main, _ = read_directory(from_blob, layout, offset)
+        main = read_directory(from_blob, layout, offset)
         tree = _with_children(from_blob, layout, {tag: main[tag] for tag in _DESCRIPTIVE if tag in main}, main)
         target, at = read_layout(from_file)
-        present, _ = read_directory(from_file, target, at, _CARRIED)
+        present = read_directory(from_file, target, at, _CARRIED)
     except (ValueError, struct.error):
         return
     if layout.order != target.order:

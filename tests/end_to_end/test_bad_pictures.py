@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import resource
 import shutil
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ..png import png_bomb
 from .pictures import gradient
 
 RUN = ("--scale", "2", "--quiet")
@@ -119,30 +118,22 @@ def test_alpha_to_jpeg_needs_a_background(refused, picture):
         assert part in line
 
 
-def bomb(side: int) -> bytes:
-    """A PNG of a few hundred bytes that claims side x side pixels."""
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
-    packed = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
-    return b"\x89PNG\r\n\x1a\n" + packed
-
-
 def test_bomb_above_max_pixels(refused):
-    Path("a.png").write_bytes(bomb(100_000))
+    Path("a.png").write_bytes(png_bomb(100_000))
     line = refused("run", "a.png", *RUN)
     assert "10,000,000,000 pixels, more than the limit of 500,000,000" in line
     assert "--max-pixels" in line
 
 
 def test_bomb_below_max_pixels_meets_the_memory_cap(refused):
-    Path("a.png").write_bytes(bomb(20_000))
+    Path("a.png").write_bytes(png_bomb(20_000))
     line = refused("run", "a.png", *RUN, "--memory", "200MiB")
     assert "does not fit into --memory 200MiB" in line
 
 
 def test_bomb_that_fits_into_a_file_is_found_there(refused, command):
     """Its pixels would wait on the disk; it ends long before them, and takes no more memory than the cap."""
-    Path("a.png").write_bytes(bomb(20_000))
+    Path("a.png").write_bytes(png_bomb(20_000))
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))  # noqa: E731
     line = refused("run", "a.png", *RUN, "--memory", "512MiB", call=lambda *words: command(*words, preexec_fn=limit))
     assert "a.png: is truncated or damaged" in line

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from ..png import png_file
 from .pictures import distance, gradient, size
 
 
@@ -130,8 +131,7 @@ def test_white_stays_white(cli):
 def test_interlaced_and_one_bit_pngs(cli):
     scan = bytes([0b0_1010101])
     raw = b"".join(b"\0" + scan for _ in range(8))
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", 8, 8, 1, 0, 0, 0, 0)), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
-    packed = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
-    Path("bits.png").write_bytes(b"\x89PNG\r\n\x1a\n" + packed)
+    header = struct.pack(">IIBBBBB", 8, 8, 1, 0, 0, 0, 0)
+    Path("bits.png").write_bytes(png_file((b"IHDR", header), (b"IDAT", zlib.compress(raw))))
     assert cli("run", "bits.png", "--scale", "2").status == 0
     assert size("bits_x2.png") == (16, 16)

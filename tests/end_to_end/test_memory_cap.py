@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ..png import with_chunks
+
 
 def peak_of(words: list[str], home: Path) -> int:
     """Peak resident bytes of `edge-liif WORDS`, read from /proc until it ends."""
@@ -71,10 +73,8 @@ def with_profile(path: Path, mib: int) -> None:
 
     png = cv2.imencode(".png", np.full((64, 64, 3), 90, np.uint8))[1].tobytes()
     head = (mib << 20).to_bytes(4, "big") + bytes(12) + b"RGB XYZ " + bytes(12) + b"acsp"
-    body = b"iCCP" + b"x\0\0" + zlib.compress(head + bytes((mib << 20) - len(head)), 9)
-    path.write_bytes(
-        png[:33] + (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big") + png[33:]
-    )
+    profile = zlib.compress(head + bytes((mib << 20) - len(head)), 9)
+    path.write_bytes(with_chunks(png, (b"iCCP", b"x\0\0" + profile)))
 
 
 def with_layers(path: Path, mib: int) -> None:

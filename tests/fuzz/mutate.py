@@ -11,6 +11,8 @@ import struct
 import zipfile
 import zlib
 
+from ..png import with_chunks
+
 _NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
 
 
@@ -190,12 +192,12 @@ def _bulk(data: bytearray, rng: random.Random, others: list[bytes]) -> bytearray
     """Much metadata in a well-formed way: packed in a PNG, by fields that share bytes in a TIFF, in segments of a JPEG.
     Bytes at random would never come to that."""
     if data.startswith(b"\x89PNG"):
-        chunks = bytearray()
+        chunks = []
         for number in range(rng.choice((1, 1, 3))):
-            body = rng.choice((b"iCCPx\0\0", b"zTXtk%d\0\0" % number, b"iTXtXML:com.adobe.xmp\0\1\0\0\0"))
-            body += _packed(rng.choice((1, 8, 40, 100)))
-            chunks += struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-        return data[:33] + chunks + data[33:]
+            heads = ((b"iCCP", b"x\0\0"), (b"zTXt", b"k%d\0\0" % number), (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"))
+            kind, head = rng.choice(heads)
+            chunks.append((kind, head + _packed(rng.choice((1, 8, 40, 100)))))
+        return bytearray(with_chunks(bytes(data), *chunks))
     if data.startswith((b"II*\0", b"MM\0*")) and len(data) > 8:
         order = "<" if data.startswith(b"II") else ">"
         (at,) = struct.unpack_from(order + "I", data, 4)

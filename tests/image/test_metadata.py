@@ -12,17 +12,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from edge_liif.errors import ImageError
+from edge_liif.errors import ImageError, MemoryCapError
+from edge_liif.image import read as reading
 from edge_liif.image.read import open_source, probe, read
 
-from .conftest import png_chunk
+from ..png import with_chunks
 
 MIB = 1 << 20
-
-
-def with_chunks(png: bytes, *chunks: bytes) -> bytes:
-    """A PNG with further chunks behind its IHDR."""
-    return png[:33] + b"".join(chunks) + png[33:]
 
 
 @pytest.fixture
@@ -46,23 +42,32 @@ CHUNKS = {
 def test_compressed_metadata_counts_as_what_it_unpacks_to(png: bytes, kind: str) -> None:
     name, head = CHUNKS[kind]
     assert probe(png).metadata_bytes < 1000
-    large = with_chunks(png, png_chunk(name, head + packed(5 * MIB + 3)))
+    large = with_chunks(png, (name, head + packed(5 * MIB + 3)))
     assert len(large) < len(png) + 20_000
     assert 5 * MIB < probe(large).metadata_bytes < 5 * MIB + 1000
 
 
 @pytest.mark.parametrize("sizes", [[70 * MIB], [30 * MIB] * 3], ids=["one chunk", "several chunks"])
 def test_metadata_that_unpacks_to_too_much_is_refused(png: bytes, sizes: list[int]) -> None:
-    chunks = [png_chunk(b"zTXt", b"k%d\0\0" % number + packed(size)) for number, size in enumerate(sizes)]
+    chunks = [(b"zTXt", b"k%d\0\0" % number + packed(size)) for number, size in enumerate(sizes)]
     with pytest.raises(ImageError, match="unpacks to more than 64 MiB; save the picture without it"):
         probe(with_chunks(png, *chunks))
 
 
 def test_plain_and_broken_chunks_count_as_they_are(png: bytes) -> None:
-    plain = with_chunks(png, png_chunk(b"iTXt", b"keyword\0\0\0\0\0" + bytes(90_000)))
+    plain = with_chunks(png, (b"iTXt", b"keyword\0\0\0\0\0" + bytes(90_000)))
     assert 90_000 < probe(plain).metadata_bytes < 91_000
-    broken = with_chunks(png, png_chunk(b"zTXt", b"keyword\0\0" + b"no deflate stream"))
+    broken = with_chunks(png, (b"zTXt", b"keyword\0\0" + b"no deflate stream"))
     assert probe(broken).metadata_bytes < 1000
+
+
+def test_what_does_not_fit_is_refused_before_the_decoder_makes_it(png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = with_chunks(png, (b"iCCP", b"name\0\0" + packed(5 * MIB)))
+    kept = probe(large).kept_bytes
+    assert probe(large, most_kept=kept).kept_bytes == kept > 20 * MIB
+    monkeypatch.setattr(reading, "_load", None)
+    with pytest.raises(MemoryCapError, match=r"takes up to 21 MiB beside its pixels .* more than --memory leaves; "):
+        probe(large, most_kept=kept - 1)
 
 
 def test_segments_of_a_jpeg_and_chunks_of_a_webp(noise: np.ndarray) -> None:
