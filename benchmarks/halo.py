@@ -76,6 +76,8 @@ def main() -> None:
             pictures += 1
             samples += whole.size
             print(f"{dataset.name}/{file.name}  " + "  ".join(row), flush=True)
+    if not pictures:
+        parser.error("no pictures in --data")
     print(
         f"\n{network.spec.name}: exact halo {network.spec.exact_halo}, {pictures} pictures, x{options.scale:g}, "
         f"{options.precision}"

@@ -39,7 +39,7 @@ class OutputError(EdgeLiifError):
 
 
 class NameTaken(OutputError):
-    """A file of the result's name is there, and overwriting it was not asked for."""
+    """A file of the result's name is there, or appeared while it was made, and overwriting it was not asked for."""
 
 
 class ModelError(EdgeLiifError):

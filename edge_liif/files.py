@@ -236,7 +236,14 @@ def settle(items: list[Input], naming: Naming) -> tuple[list[Input], list[Input]
         return items, []
     results = dict(_results(items, naming))
     made = set(results.values()) if naming.output is None else set()
-    left_out = {item: None for item in items if item.path is not None and _absolute(item.path) in made}
+    earlier = [item.path for item in items if item.path is not None and _absolute(item.path) in made]
+    there = {os.path.realpath(path) for path in earlier}
+
+    def is_earlier(path: Path | None) -> bool:
+        # also under another name, which is a link to it
+        return path in earlier or (path is not None and os.path.islink(path) and os.path.realpath(path) in there)  # noqa: PTH114
+
+    left_out = {item: None for item in items if is_earlier(item.path)}
     todo = [item for item in items if item not in left_out]
     taken: dict[str, Input] = {}
     inputs = {os.path.realpath(item.path): item for item in todo if item.path is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from .files import Input, Naming, encoded
 from .image.formats import SPOOLED, Background, check_output, writer_peak_bytes
 from .image.picture import Header, Picture
 from .image.source import printable
-from .memory import peak_resident_bytes, resident_bytes
+from .memory import give_back_holes, peak_resident_bytes, resident_bytes
 from .report import Report
 from .scale import Enlargement
 from .tiling.plan import Job, Plan
@@ -83,7 +82,7 @@ def prepare(
     from .image.read import check_pixels, decode_peak_bytes, probe
 
     cap = chooser.settings.memory
-    room = None if cap is None else max(0, cap - (resident_bytes() or 0))
+    room = None if cap is None else _room(cap)
     source = encoded(item, max_pixels, room)
     with report.stage("read"):
         header = probe(source, item.name, most_kept=room)
@@ -103,7 +102,7 @@ def prepare(
     output = check_output(fmt, out_width, out_height, header.bands, header.depth, write.background)
     if write.compare is not None:
         check_page(write.compare, item.path, target, (out_width, out_height), write)
-    if not dry and target is not None and _finished(target, item, (out_width, out_height), write, naming):
+    if not dry and target is not None and _finished(target, item, (out_width, out_height), write, naming, room):
         report.status = "skipped"
         return Prepared(source, header, target, fmt)
     if dry:
@@ -264,7 +263,8 @@ def run_one(
     except NameTaken:
         if not write.resume or prepared.target is None or report.output_size is None:
             raise
-        _check_kept(prepared.target, report.output_size)
+        cap = chooser.settings.memory
+        _check_kept(prepared.target, report.output_size, None if cap is None else _room(cap))
         report.status = "skipped"
         report.warnings.append("another run finished this picture meanwhile; its result is kept")
     if write.compare is not None and prepared.target is not None:
@@ -272,23 +272,31 @@ def run_one(
             write_page(prepared.source, prepared.target, write, report)
 
 
-def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming) -> bool:
+_LEAST_ROOM = 16 << 20
+
+
+def _room(cap: int) -> int:
+    """Bytes of `cap` that are left for opening a picture. Some are granted always: whether the picture fits is the
+    plan's to say, which knows what would."""
+    give_back_holes()
+    return max(_LEAST_ROOM, cap - (resident_bytes() or 0))
+
+
+def _finished(
+    target: Path, item: Input, size: tuple[int, int], write: WriteOptions, naming: Naming, room: int | None
+) -> bool:
     """Whether --resume finds this result done already; else the target is checked, as far as its folder is there."""
-    from .image.part_file import check_target, remove_stale_parts, resolve_target
+    from .image.part_file import check_target, remove_dead_claim, remove_stale_parts
 
     shown = printable(str(target))
     if item.path is not None and _same_file(target, item.path):
         raise OutputError(f"{shown}: is the input itself; give another -o, the input is never overwritten")
-    if not naming.is_file_name and _leads_out(target):
+    # A result that is there may be a link (git-annex keeps its files elsewhere): --resume only looks at it.
+    there = write.resume and os.path.isfile(target)  # noqa: PTH113 (Path.is_file raises for names that are too long)
+    if not there and not naming.is_file_name and _leads_out(target):
         raise OutputError(f"{shown}: is a link that leads out of its folder; remove it, or name it with -o")
     remove_stale_parts(target)
-    kept = write.resume and os.path.isfile(target)  # noqa: PTH113 (Path.is_file raises for names that are too long)
-    with contextlib.suppress(OSError):  # what can't be removed is judged below
-        if kept and not os.path.getsize(target):  # noqa: PTH202
-            # the claim of a run that was killed, where neither links nor renaming are safe; it holds nothing
-            resolve_target(target).unlink()
-            kept = False
-    if not kept:
+    if not there or remove_dead_claim(target):
         if naming.needs_folder(target):
             return False
         try:
@@ -297,17 +305,18 @@ def _finished(target: Path, item: Input, size: tuple[int, int], write: WriteOpti
         except NameTaken:
             if not write.resume:
                 raise
-    _check_kept(target, size)
+    _check_kept(target, size, room)
     return True
 
 
-def _check_kept(target: Path, size: tuple[int, int]) -> None:
-    """Raise OutputError if what --resume would keep isn't a picture of `size` (width, height)."""
+def _check_kept(target: Path, size: tuple[int, int], room: int | None) -> None:
+    """Raise OutputError if what --resume would keep isn't a picture of `size` (width, height); room: bytes that may be
+    held for looking at it."""
     from .image.read import probe
 
     shown = printable(str(target))
     try:
-        header = probe(target)
+        header = probe(target, most_kept=room)
     except ImageError as error:
         raise OutputError(f"{shown}: exists but is no picture; remove it or use --overwrite") from error
     if (header.width, header.height) != size:

@@ -175,6 +175,20 @@ def test_an_input_is_never_the_result_of_another(tmp_path):
     assert settle(items, Naming("q", X2, True)) == (items, [])
 
 
+def test_a_link_to_an_earlier_result_is_left_out_with_it():
+    put("a.png", "a_x2.png")
+    Path("link.png").symlink_to("a_x2.png")
+    todo, left_out = settle(collect(["."], False), Naming(None, X2, True))
+    assert (names(todo), names(left_out)) == (["a.png"], ["a_x2.png", "link.png"])
+
+
+def test_a_picture_is_not_taken_for_a_result_because_a_link_to_it_is_named_so():
+    put("a.png", "b.png")
+    Path("b_x2.png").symlink_to("a.png")
+    with pytest.raises(UsageError, match=r"b\.png would take the place of the input a\.png"):
+        settle(collect(["."], False), Naming(None, X2, True))
+
+
 def test_results_are_not_found_again_through_a_link():
     put("d/a.png", "d/out/a.png")
     Path("o").symlink_to("d/out")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_liif.errors import ImageError
 from edge_liif.image.jpeg_tables import quality_of, quantization_tables
-from edge_liif.image.metadata import inflated_bytes
+from edge_liif.image.metadata import inflated_bytes, packed_text
 from edge_liif.image.source import EncodedSource
 
 
@@ -18,9 +17,12 @@ def damaged(name: str, detail: str) -> ImageError:
     return ImageError(f"{name}: is truncated or damaged ({detail}); copy or download it again")
 
 
+_PRIVATE = 0x20  # in the second letter of a chunk's name
+
+
 @dataclass(frozen=True)
 class PngInfo:
-    """metadata_bytes: of all chunks that aren't pixels, unpacked."""
+    """metadata_bytes: of all chunks that aren't pixels, unpacked; private ones, which decoders pass by, left out."""
 
     interlaced: bool
     animated: bool
@@ -54,16 +56,18 @@ def scan_png(source: EncodedSource) -> PngInfo:
             if not seen_data:
                 raise damaged(source.name, "the PNG has no IDAT chunk")
             return PngInfo(interlaced, animated, metadata + inflated)
-        elif kind in (b"iCCP", b"zTXt", b"iTXt"):
-            inflated += inflated_bytes(source, kind, offset + 8, length, inflated)
-        else:
+        elif not kind[1] & _PRIVATE:
             metadata += length
+            start = packed_text(source, kind, offset + 8, length) if kind in (b"iCCP", b"zTXt", b"iTXt") else None
+            if start is not None:
+                inflated += inflated_bytes(source, start, offset + 8 + length, inflated)
         offset += 12 + length
 
 
 @dataclass(frozen=True)
 class JpegInfo:
-    """metadata_bytes: of the application and comment segments before the first scan."""
+    """metadata_bytes: of the application and comment segments before the first scan; all that is left of the file where
+    no marker stands in its place, for decoders look for the next one."""
 
     components: int
     precision: int
@@ -91,13 +95,16 @@ def scan_jpeg(source: EncodedSource) -> JpegInfo:
     # The first component, luma in all but RGB files, says which table is its own.
     luma = frame[8] if len(frame) == 9 else 0
     # Tables and metadata may also stand behind the frame header. What is wrong there is the decoder's to judge.
-    with contextlib.suppress(ImageError):
+    place = start
+    try:
         for later, place, size in segments:
             if later in (0xD9, 0xDA):
                 break
             metadata += _metadata_bytes(later, size)
             if later == 0xDB and luma not in tables:
                 tables |= quantization_tables(source.pread(place, size))
+    except ImageError:
+        metadata += max(0, source.size - place)
     quality = quality_of(tables[luma]) if luma in tables else None
     return JpegInfo(frame[5], frame[0], marker in (0xC2, 0xC6, 0xCA, 0xCE), quality, metadata)
 

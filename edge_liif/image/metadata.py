@@ -17,28 +17,43 @@ COPIES = 4
 """Copies of all metadata that decoder, program and encoder hold at a time; measured: 3.5."""
 
 _PIECE = 1 << 20
+_MOST_CHUNKS = 1000
 
 
-def inflated_bytes(source: EncodedSource, kind: bytes, offset: int, length: int, before: int) -> int:
-    """Bytes of the text or profile in a PNG chunk of `length` bytes at `offset`, unpacked.
+def packed_text(source: EncodedSource, kind: bytes, offset: int, length: int) -> int | None:
+    """Where the deflated text or profile in a PNG chunk of `length` bytes at `offset` begins; None if it has none.
 
-    kind: iCCP, zTXt or iTXt; before: bytes that earlier chunks unpacked to. Raises ImageError where all are more than
+    kind: iCCP, zTXt or iTXt (PNG specification, 11.3.3 and 11.3.4).
+    """
+    end = offset + length
+    keyword = _behind_nul(source, offset, end)
+    if keyword is None or kind != b"iTXt":  # a byte that says how it is packed lies between
+        return None if keyword is None else keyword + 1
+    if source.pread(keyword, 1) != b"\1":
+        return None
+    language = _behind_nul(source, keyword + 2, end)
+    return None if language is None else _behind_nul(source, language, end)
+
+
+def _behind_nul(source: EncodedSource, start: int, end: int) -> int | None:
+    """Offset behind the first NUL from `start` on; None if there is none before `end`."""
+    for at in range(start, end, _PIECE):
+        place = source.pread(at, min(_PIECE, end - at)).find(b"\0")
+        if place >= 0:
+            return at + place + 1
+    return None
+
+
+def inflated_bytes(source: EncodedSource, start: int, end: int, before: int) -> int:
+    """Bytes that the deflated stream from `start` to `end` unpacks to.
+
+    before: bytes that earlier ones of the same picture unpacked to. Raises ImageError where all are more than
     LARGEST_INFLATED. What can't be unpacked is the decoder's to judge, and counts as far as it went.
     """
-    head = source.pread(offset, min(length, 4096))
-    start = head.find(b"\0") + 2
-    if kind == b"iTXt":
-        if head[start - 1 : start] != b"\1":
-            return length
-        start += 1
-        for _ in ("language", "translated keyword"):
-            start = head.find(b"\0", start) + 1
-    if start < 2:  # no keyword; the decoder will say so
-        return length
     stream, total = zlib.decompressobj(), 0
     try:
-        for at in range(offset + start, offset + length, _PIECE):
-            waiting = source.pread(at, min(_PIECE, offset + length - at))
+        for at in range(start, end, _PIECE):
+            waiting = source.pread(at, min(_PIECE, end - at))
             while waiting and not stream.eof:
                 total += len(stream.decompress(waiting, _PIECE))
                 waiting = stream.unconsumed_tail
@@ -47,6 +62,8 @@ def inflated_bytes(source: EncodedSource, kind: bytes, offset: int, length: int,
                         f"{source.name}: its metadata unpacks to more than {LARGEST_INFLATED >> 20} MiB; "
                         "save the picture without it"
                     )
+            if stream.eof:
+                break
     except zlib.error:
         pass
     return total
@@ -55,9 +72,13 @@ def inflated_bytes(source: EncodedSource, kind: bytes, offset: int, length: int,
 def webp_metadata_bytes(source: EncodedSource) -> int:
     """Bytes of the colour profile, EXIF and XMP chunks of a WebP (RFC 9649, section 2.7)."""
     total, offset = 0, 12
-    while len(head := source.pread(offset, 8)) == 8:
+    for _ in range(_MOST_CHUNKS):
+        head = source.pread(offset, 8)
+        if len(head) < 8:
+            return total
         length = int.from_bytes(head[4:], "little")
         if head[:4] in (b"ICCP", b"EXIF", b"XMP "):
             total += min(length, source.size)
         offset += 8 + length + length % 2
-    return total
+    # Nobody writes so many; what is left is no more than the file.
+    return total + max(0, source.size - offset)

@@ -109,6 +109,30 @@ def remove_stale_parts(path: str | Path) -> list[Path]:
 _NAME_KEPT = 50
 
 
+def remove_dead_claim(path: str | Path) -> bool:
+    """Delete the empty file that a run which was killed left as `path` in its last moment, where neither links nor
+    renaming can be had; whether there was one. What a running process holds, or nobody can lock, stays."""
+    try:
+        target = resolve_target(path)
+        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, OutputError):
+        return False
+    try:
+        held = os.fstat(fd)
+        if held.st_size or not stat.S_ISREG(held.st_mode):
+            return False
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # a claim is replaced by the result, another file
+        if not os.path.samestat(held, target.stat()):
+            return False
+        target.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
 def _part_path(target: Path) -> Path:
     return target.with_name(f".{target.name[:_NAME_KEPT]}.{os.getpid()}-{secrets.token_hex(4)}.part")
 
@@ -211,12 +235,13 @@ class PartFile:
                 with contextlib.suppress(OSError):
                     os.fchmod(self.fd, stat.S_IMODE(self.target.stat().st_mode))
             os.fsync(self.fd)
-            os.close(self.fd)
-            self.fd = -1
             if self.overwrite:
                 self.path.replace(self.target)
             else:
                 self._link()
+            # only now: the lock is what tells other runs that somebody writes this file
+            os.close(self.fd)
+            self.fd = -1
         except FileExistsError as error:
             self.discard()
             raise NameTaken(f"{self.shown}: appeared while the result was made; use --overwrite") from error
@@ -241,9 +266,16 @@ class PartFile:
         self.path.unlink()
 
     def _claim(self) -> None:
-        """Claim the name with an empty file of ours, then replace that; if that fails, the claim goes away again."""
+        """Claim the name with an empty file of ours, then replace that; if that fails, the claim goes away again.
+
+        The claim is locked, so that `remove_dead_claim` of another run can't take it, or the result, for a dead one.
+        """
         fd = os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
         try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            if not os.path.samestat(os.fstat(fd), self.target.stat()):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.target))
             self.path.replace(self.target)
         except BaseException:
             # an interrupt may also come when the result is there

@@ -165,6 +165,9 @@ def _probe(encoded: EncodedSource, most_kept: int | None = None) -> tuple[Header
         raise _animated(encoded.name, _FILES_HELD[kind])
     if image.get_typeof("jpeg-multiscan") and image.get("jpeg-multiscan"):
         facts["needs_whole"] = True
+    if kind == "jpeg" and facts["needs_whole"]:
+        # what stands between the scans is kept too; the file's size bounds it
+        facts["held_bytes"] += encoded.size
     bands, depth = _samples(image, encoded.name)
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     orientation = orientation if 1 <= orientation <= 8 else 1

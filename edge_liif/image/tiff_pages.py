@@ -16,7 +16,7 @@ _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _DNG_VERSION = 0x0115, 0x0116, 0x014
 _COMPRESSION, _SAMPLE_FORMAT = 0x0103, 0x0153
 _YCBCR, _LAB_KINDS, _JPEG_COMPRESSIONS, _FLOATING_POINT = 6, (8, 9, 10), (6, 7), 3
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW, _LOG_L, _LOG_LUV = 32803, 34892, 32844, 32845
-_MOST_PAGES = 100
+_MOST_DIRECTORIES = 100
 _SIZES = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT)
 _STRUCTURE = frozenset((*_SIZES, _SUBFILE, _PHOTOMETRIC, _COMPRESSION, _SAMPLE_FORMAT, _DNG_VERSION))
 # Values that share bytes of the file are allowed within reason: many fields may point to one string.
@@ -28,7 +28,7 @@ _LEAST_STRIP_BOUND = 64 << 20
 @dataclass(frozen=True)
 class TiffInfo:
     """strip_bytes: decoded size in bytes of one strip, or of one row of tiles; metadata_bytes: of the values of all
-    directories' fields."""
+    directories' fields, as libtiff holds them."""
 
     strip_bytes: int
     metadata_bytes: int
@@ -44,15 +44,15 @@ def scan_tiff(source: EncodedSource) -> TiffInfo:
     try:
         layout, offset = read_layout(source.pread)
         directories = _directories(source, layout, offset)
-        first, metadata = next(directories)
+        first, (stored, held) = next(directories)
         pages = 1
         for fields, value_bytes in directories:
-            metadata += value_bytes
+            stored, held = stored + value_bytes[0], held + value_bytes[1]
             # Bit 0: a smaller copy of another page; bit 2: a transparency mask.
             pages += not (integers(fields, layout, _SUBFILE) or [0])[0] & 5
     except (ValueError, struct.error) as error:
         raise damaged(name, str(error)) from error
-    if metadata > source.size + _SHARED_VALUES:
+    if stored > source.size + _SHARED_VALUES:
         raise damaged(name, "its fields state more bytes than the file has")
     photometric = (integers(first, layout, _PHOTOMETRIC) or [0])[0]
     canon_raw = source.pread(8, 2) == b"CR"
@@ -72,14 +72,16 @@ def scan_tiff(source: EncodedSource) -> TiffInfo:
     strip, picture = _strip_bytes(first, layout)
     if strip > 4 * picture + _LEAST_STRIP_BOUND:
         raise damaged(name, "its tiles are far larger than the picture")
-    return TiffInfo(strip, metadata)
+    return TiffInfo(strip, held)
 
 
-def _directories(source: EncodedSource, layout: Layout, offset: int) -> Iterator[tuple[Directory, int]]:
-    """(what it says about structure, bytes of all its values) of each directory from the one at `offset` on, at most
-    1 + _MOST_PAGES. Raises ValueError for one that is cut."""
+def _directories(source: EncodedSource, layout: Layout, offset: int) -> Iterator[tuple[Directory, tuple[int, int]]]:
+    """(what it says about structure, `Table.value_bytes`) of each directory from the one at `offset` on. Raises
+    ValueError for one that is cut, ImageError for more than _MOST_DIRECTORIES."""
     seen: set[int] = set()
-    while not seen or (offset and offset not in seen and len(seen) <= _MOST_PAGES):
+    while not seen or (offset and offset not in seen):
+        if len(seen) == _MOST_DIRECTORIES:
+            raise ImageError(f"{source.name}: is a TIFF of more than {_MOST_DIRECTORIES} pages; extract one of them")
         seen.add(offset)
         table = read_table(source.pread, layout, offset)
         yield read_fields(source.pread, layout, table, _STRUCTURE), table.value_bytes(source.size)

@@ -20,7 +20,10 @@ EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x8769, 0x8825, 0xA005
 # Tags of the main directory that describe the photograph, not how its pixels are stored.
 _DESCRIPTIVE = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, 0x4746, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
 # Structures with offsets of their own, or with facts about the old pixels, aren't carried into another file.
-_NOT_CARRIED = (EXIF_IFD, GPS_IFD, INTEROP_IFD, 0x927C, 0xA002, 0xA003)
+_OLD_PIXELS = (0x927C, 0xA002, 0xA003)
+_NOT_CARRIED = (EXIF_IFD, GPS_IFD, INTEROP_IFD, *_OLD_PIXELS)
+# Offsets and byte counts of strips and tiles.
+_PLACES = (0x0111, 0x0117, 0x0144, 0x0145)
 _CARRIED = frozenset((*_DESCRIPTIVE, EXIF_IFD, GPS_IFD, INTEROP_IFD))
 _MOST_ENTRIES = 4096
 _LARGEST_VALUE = 1 << 20
@@ -70,19 +73,33 @@ class Table:
     entries: list[tuple[int, int, int, bytes]]
     following: int
 
-    def value_bytes(self, file_bytes: int) -> int:
-        """Bytes of all values, whatever they are for, but for those that a file of so many bytes can't hold."""
-        sizes = (_TYPE_BYTES.get(kind, 0) * values for _, kind, values, _ in self.entries)
-        return sum(size for size in sizes if size <= file_bytes)
+    def value_bytes(self, file_bytes: int) -> tuple[int, int]:
+        """Bytes of all values, whatever they are for, as they are stored and as libtiff holds them: where strips and
+        tiles lie takes 8 bytes each. Those that a file of so many bytes can't hold are left out."""
+        stored = held = 0
+        for tag, kind, values, _ in self.entries:
+            width = _TYPE_BYTES.get(kind, 0)
+            if width * values <= file_bytes:
+                stored += width * values
+                held += max(width, 8 if width and tag in _PLACES else 0) * values
+        return stored, held
 
 
-def read_directory(pread: Pread, layout: Layout, offset: int, wanted: Container[int] | None = None) -> Directory:
+def read_directory(
+    pread: Pread,
+    layout: Layout,
+    offset: int,
+    wanted: Container[int] | None = None,
+    unwanted: Container[int] = (),
+) -> Directory:
     """`read_table` and `read_fields`. Raises ValueError as they do."""
-    return read_fields(pread, layout, read_table(pread, layout, offset), wanted)
+    return read_fields(pread, layout, read_table(pread, layout, offset), wanted, unwanted)
 
 
-def read_fields(pread: Pread, layout: Layout, table: Table, wanted: Container[int] | None = None) -> Directory:
-    """The fields of a directory, all or those of the tags `wanted`.
+def read_fields(
+    pread: Pread, layout: Layout, table: Table, wanted: Container[int] | None = None, unwanted: Container[int] = ()
+) -> Directory:
+    """The fields of a directory: those of the tags `wanted`, or all, but for the `unwanted`.
 
     Fields of unknown type or of more than 1 MiB are left out. Raises ValueError if the values are more than 1 MiB in
     all: they may overlap, and a small file can state any number of large ones.
@@ -93,7 +110,7 @@ def read_fields(pread: Pread, layout: Layout, table: Table, wanted: Container[in
     total = 0
     for tag, kind, values, cell in table.entries:
         size = _TYPE_BYTES.get(kind, 0) * values
-        if not 0 < size <= _LARGEST_VALUE or (wanted is not None and tag not in wanted):
+        if not 0 < size <= _LARGEST_VALUE or (wanted is not None and tag not in wanted) or tag in unwanted:
             continue
         total += size
         if total > _LARGEST_VALUE:
@@ -176,7 +193,8 @@ def _with_children(pread: Pread, layout: Layout, fields: Directory, links: Direc
         if not target:
             continue
         try:
-            inner = read_directory(pread, layout, target[0])
+            # a maker note alone may be as large as all of a directory may be
+            inner = read_directory(pread, layout, target[0], unwanted=_OLD_PIXELS)
         except (ValueError, struct.error):
             continue
         kept = {key: field for key, field in inner.items() if key not in _NOT_CARRIED}

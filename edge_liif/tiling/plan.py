@@ -179,8 +179,10 @@ def plan_for_core(
         "engine": facts.base,
         **engine_parts(shape, facts),
         "input": job.input_bytes,
-        # the band being filled, the pieces of it that wait for the encoder, and where blocks begin along both axes
-        "band": rows.longest_output * job.out_width * pixel_bytes + 4 * MIB + row_counts.nbytes + column_counts.nbytes,
+        # where blocks begin along both axes
+        "axes": row_counts.nbytes + column_counts.nbytes,
+        # the band being filled, and the pieces of it that wait for the encoder
+        "band": rows.longest_output * job.out_width * pixel_bytes + 4 * MIB,
         "writer": job.writer_bytes,
     }
     working = parts["tile"] + parts["block"] + parts["band"] + parts["writer"]
@@ -213,7 +215,7 @@ def _block(rows: Axis, row_counts: np.ndarray, widest: int, evaluations: int) ->
     return best[1:]
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=2)  # as many as a plan counts
 def evaluations_before(size: int, out_size: int) -> np.ndarray:
     """int64[out_size + 1]: evaluations along an axis before each output position."""
     before = np.zeros(out_size + 1, np.int64)

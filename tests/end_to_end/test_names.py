@@ -129,7 +129,21 @@ def test_a_link_under_a_name_that_was_not_given_is_not_followed_elsewhere(refuse
     if there:
         Path("elsewhere/x.png").write_bytes(b"precious")
     told = refused("run", "in/photo.png", "--scale", "2", keep, "--quiet", *options)
-    assert told.endswith("is a link that leads out of its folder; remove it, or name it with -o")
+    if there and keep == "--resume":
+        assert told.endswith("exists but is no picture; remove it or use --overwrite")
+    else:
+        assert told.endswith("is a link that leads out of its folder; remove it, or name it with -o")
+    assert not there or Path("elsewhere/x.png").read_bytes() == b"precious"
+
+
+def test_resume_keeps_a_finished_result_that_is_a_link_elsewhere(cli, picture):
+    picture("photo.png")
+    assert cli("run", "photo.png", "--scale", "2", "--quiet").status == 0
+    Path("annex").mkdir()
+    Path("photo_x2.png").rename("annex/object")
+    Path("photo_x2.png").symlink_to("annex/object")
+    assert cli("run", "photo.png", "--scale", "2", "--resume", "--json").objects[0]["status"] == "skipped"
+    assert Path("photo_x2.png").is_symlink()
 
 
 def test_a_link_within_a_folder_of_results_is_followed(cli, picture):

@@ -193,16 +193,21 @@ def _bulk(data: bytearray, rng: random.Random, others: list[bytes]) -> bytearray
     Bytes at random would never come to that."""
     if data.startswith(b"\x89PNG"):
         chunks = []
-        for number in range(rng.choice((1, 1, 3))):
-            heads = ((b"iCCP", b"x\0\0"), (b"zTXt", b"k%d\0\0" % number), (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0"))
+        # libpng drops texts of more than 8 MB, so several of 7 come further than one of 100
+        for number in range(rng.choice((1, 3, 9))):
+            language = b"a" * rng.choice((0, 2, 5000)) + b"\0" + b"b" * rng.choice((0, 9000)) + b"\0"
+            xmp = b"XML:com.adobe.xmp\0\1\0" + language
+            heads = ((b"iCCP", b"x\0\0"), (b"zTXt", b"k%d\0\0" % number), (b"iTXt", xmp), (b"prVW", b""))
             kind, head = rng.choice(heads)
-            chunks.append((kind, head + _packed(rng.choice((1, 8, 40, 100)))))
+            chunks.append((kind, head + _packed(rng.choice((1, 7, 7, 7, 40, 100)), kind == b"iCCP")))
         return bytearray(with_chunks(bytes(data), *chunks))
     if data.startswith((b"II*\0", b"MM\0*")) and len(data) > 8:
         order = "<" if data.startswith(b"II") else ">"
         (at,) = struct.unpack_from(order + "I", data, 4)
         if at + 2 <= len(data):
             (count,) = struct.unpack_from(order + "H", data, at)
+            if rng.random() < 0.3:
+                return _endless(data, order, at, count, rng)
             entries, more = data[at + 2 : at + 2 + 12 * count], rng.choice((3, 100, 3000))
             values = rng.choice((len(data) // 2, 1 << 20, 2**31))
             for tag in range(0xC000, 0xC000 + more):
@@ -211,14 +216,34 @@ def _bulk(data: bytearray, rng: random.Random, others: list[bytes]) -> bytearray
             return data + struct.pack(order + "H", len(entries) // 12) + entries + bytes(4 + rng.choice((0, 3 << 20)))
     if data.startswith(b"\xff\xd8"):
         marker = rng.choice((0xE1, 0xE2, 0xED, 0xFE))
-        segment = bytes((0xFF, marker, 0xFF, 0xFF)) + bytes(65533)
-        return data[:2] + segment * rng.choice((1, 20, 300)) + data[2:]
+        segments = (bytes((0xFF, marker, 0xFF, 0xFF)) + bytes(65533)) * rng.choice((1, 20, 300))
+        # at the start, behind the frame header, or between two scans; sometimes behind a byte that belongs nowhere
+        place = rng.choice((2, data.find(b"\xff\xc4"), data.rfind(b"\xff\xda")))
+        return data[: max(2, place)] + rng.choice((b"", b"", b"\0")) + segments + data[max(2, place) :]
     return _repeat(data, rng, others)
 
 
-@functools.lru_cache(maxsize=4)
-def _packed(mib: int) -> bytes:
-    return zlib.compress(bytes(mib << 20), 9)
+def _endless(data: bytearray, order: str, at: int, count: int, rng: random.Random) -> bytearray:
+    """Copies of the first directory of a TIFF, behind it one after the other, as reduced pictures."""
+    table = bytearray(data[at + 2 : at + 2 + 12 * count])
+    if len(table) < 12 * count or count == 0:
+        return data
+    table[:12] = struct.pack(order + "HHII", 0x00FE, 4, 1, 1)
+    end = at + 2 + 12 * count
+    for _ in range(rng.choice((3, 99, 100, 300))):
+        data += bytes(-len(data) % 2)
+        data[end : end + 4] = struct.pack(order + "I", len(data))
+        end = len(data) + 2 + len(table)
+        data += struct.pack(order + "H", count) + table + bytes(4)
+    return data
+
+
+@functools.lru_cache(maxsize=8)
+def _packed(mib: int, profile: bool) -> bytes:
+    """So many MiB of letters, or of a colour profile, deflated."""
+    size = mib << 20
+    head = size.to_bytes(4, "big") + bytes(12) + b"RGB XYZ " + bytes(12) + b"acsp" if profile else b""
+    return zlib.compress(head + (b"\0" if profile else b"a") * (size - len(head)), 9)
 
 
 _KINDS = (_flip, _flip, _set, _number, _number, _truncate, _insert, _remove, _repeat, _splice, _bulk)

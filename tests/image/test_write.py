@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import io
 import os
 import signal
@@ -375,6 +376,37 @@ def test_an_interrupt_leaves_no_empty_file_where_names_must_be_claimed(
         assert np.array_equal(read(path, max_pixels=LIMIT).pixels, noise)
     else:
         assert list(tmp_path.iterdir()) == []
+
+
+def test_only_an_empty_file_that_nobody_holds_is_a_dead_claim(tmp_path: Path) -> None:
+    path = tmp_path / "o.png"
+    assert not part_file.remove_dead_claim(path)
+    path.write_bytes(b"")
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert not part_file.remove_dead_claim(path)
+    assert part_file.remove_dead_claim(path)
+    assert not path.exists()
+    path.write_bytes(b"x")
+    assert not part_file.remove_dead_claim(path)
+    assert path.exists()
+
+
+def test_a_claim_is_held_until_the_result_is_there(
+    noise: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[str], None]
+) -> None:
+    without("renaming")
+    really = Path.replace
+
+    def beside_another_run(path: Path, target: Path) -> None:
+        assert target.stat().st_size == 0
+        assert not part_file.remove_dead_claim(target)
+        really(path, target)
+        assert not part_file.remove_dead_claim(target)
+
+    monkeypatch.setattr(Path, "replace", beside_another_run)
+    write(tmp_path / "o.png", "png", noise)
+    assert np.array_equal(read(tmp_path / "o.png", max_pixels=LIMIT).pixels, noise)
 
 
 @pytest.mark.parametrize("lacks", ["", "links", "renaming"])
