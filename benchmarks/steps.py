@@ -1,7 +1,7 @@
 """What each step of the way to int8 brings, alone and together: from the paper's forward pass to a pruned int8 network.
 
     python benchmarks/steps.py [--models edsr-baseline-liif] [--size 1024x768] [--scale 3] [--rounds 3] [--prune 0.25]
-                               [--programs openvino]
+                               [--recipe calibration/thorough.toml] [--memory 2GiB] [--programs openvino]
 
 Every step is a process of its own (its peak memory is counted) that loads the network, warms up, waits, and enlarges
 the picture each time it is its turn: the steps take turns, so that a machine that drifts favours none. The literal
@@ -9,6 +9,7 @@ forward pass takes minutes and has one turn. Seconds are from array to array. PS
 output of the same network unpruned, by OpenVINO if that is among the programs. A step whose precision this processor
 does not have (bf16 without AVX512 or AMX, or under ONEDNN_MAX_CPU_ISA) has a row that says so. The model random-B is
 configuration B with random weights, for speed alone; such networks are compressed by `rtn`, the others by `lockstep`.
+--memory is the cap that `run` would be given (the literal pass has none): with more of it tiles are larger.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ STEPS = [
 ]
 
 
-def program(step: Step, network: Network, scale: float) -> Callable[[NDArray], NDArray]:
+def program(step: Step, network: Network, scale: float, memory: str | None) -> Callable[[NDArray], NDArray]:
     """uint8 (H, W, 3) to float32 (rows, columns, 3) in 0..1."""
 
     def size(lr: NDArray) -> tuple[int, int]:
@@ -94,11 +95,13 @@ def program(step: Step, network: Network, scale: float) -> Callable[[NDArray], N
             return literal_enlarge(network, tensor, size(lr)).numpy().clip(0, 1)
 
         return literal
-    from edge_liif.options import Settings
+    from edge_liif.options import Settings, parse_memory
     from edge_liif.upscaler import Upscaler
 
     engine = step.program.removesuffix("-nchw")
-    upscaler = Upscaler(network, Settings(engine=engine, precision=step.precision, device="cpu"))
+    upscaler = Upscaler(
+        network, Settings(engine=engine, precision=step.precision, device="cpu", memory=parse_memory(memory))
+    )
     chosen = upscaler.choice(False)
     if step.program.endswith("-nchw"):
         channels_first(chosen.engine)
@@ -126,10 +129,10 @@ def channels_first(engine: Any) -> None:
     engine.encode = encode
 
 
-def work(step: Step, path: Path, picture: NDArray[np.uint8], scale: float, output: Path) -> None:
+def work(step: Step, path: Path, picture: NDArray[np.uint8], arguments: argparse.Namespace, output: Path) -> None:
     """The child process: "ready" and a line of JSON for each line read, or why it can't be."""
     try:
-        enlarge = program(step, load_network(path), scale)
+        enlarge = program(step, load_network(path), arguments.scale, arguments.memory)
     except EngineError as error:
         print(error, flush=True)
         return
@@ -145,11 +148,14 @@ def work(step: Step, path: Path, picture: NDArray[np.uint8], scale: float, outpu
         print(json.dumps({"seconds": seconds, "peak": peak_resident_bytes()}), flush=True)
 
 
-def files(model: str, wanted: set[str], prune: float, scale: float, folder: Path) -> dict[str, Path]:
+def files(model: str, wanted: set[str], arguments: argparse.Namespace, folder: Path) -> dict[str, Path]:
     """The network and those of its compressed forms that are wanted, by the names that steps use."""
     from edge_liif.compress.config import CompressConfig
     from edge_liif.compress.pipeline import compress
+    from edge_liif.compress.recipe import read_recipe
+    from edge_liif.compress.synthetic import synthesize
 
+    pictures = synthesize(read_recipe(arguments.recipe)) if arguments.recipe else None
     if model in RANDOM:
         network = random_network(ModelSpec(model, RANDOM[model], DecoderSpec((256,) * 4)))
         method, path = "rtn", folder / f"{model}.safetensors"
@@ -158,10 +164,10 @@ def files(model: str, wanted: set[str], prune: float, scale: float, folder: Path
         resolved = resolve(model)
         network, method, path = load_network(resolved.path), "lockstep", resolved.path
     found = {"original": path}
-    for name, share in (("quantized", 0.0), ("pruned", prune)):
+    for name, share in (("quantized", 0.0), ("pruned", arguments.prune)):
         if name not in wanted:
             continue
-        small, report = compress(network, CompressConfig(method, share, 8, 8, scale))
+        small, report = compress(network, CompressConfig(method, share, 8, 8, arguments.scale), pictures)
         found[name] = folder / f"{model}-{name}.safetensors"
         save_network(with_known_answer(small), found[name])
         before, after = report.multiply_adds
@@ -178,7 +184,7 @@ def multiply_adds_per_output(path: Path, scale: float) -> float:
 
 def compare(model: str, arguments: argparse.Namespace, picture: NDArray[np.uint8], folder: Path) -> None:
     steps = [s for s in STEPS if s.program in arguments.programs]
-    paths = files(model, {s.file for s in steps}, arguments.prune, arguments.scale, folder)
+    paths = files(model, {s.file for s in steps}, arguments, folder)
     source = folder / "picture.npy"
     np.save(source, picture)
     results = {s: Result(folder / f"{i}.npy") for i, s in enumerate(steps)}
@@ -208,6 +214,7 @@ def start(
     """A step's process, ready; None if the step can't be done here, which `result` then says."""
     words = [sys.executable, __file__, "--child", step.name, str(path), str(source), str(result.output)]
     words += ["--scale", str(arguments.scale)]
+    words += ["--memory", arguments.memory] if arguments.memory else []
     child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     # one after the other: they warm up alone
@@ -272,6 +279,8 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prune", type=float, default=0.25)
+    parser.add_argument("--recipe", type=Path, help="of the calibration pictures; by default calibration/default.toml")
+    parser.add_argument("--memory", help="a cap as run takes it, such as 2GiB; by default none")
     programs = ["literal", "torch-nchw", "torch", "openvino"]
     parser.add_argument("--programs", nargs="+", choices=programs, default=programs)
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
@@ -279,7 +288,7 @@ def main() -> None:
     if arguments.child:
         name, path, source, output = arguments.child
         step = next(s for s in STEPS if s.name == name)
-        work(step, Path(path), np.load(source), arguments.scale, Path(output))
+        work(step, Path(path), np.load(source), arguments, Path(output))
         return
     import cv2
 
