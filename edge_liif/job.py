@@ -293,10 +293,13 @@ def _finished(
         raise OutputError(f"{shown}: is the input itself; give another -o, the input is never overwritten")
     # A result that is there may be a link (git-annex keeps its files elsewhere): --resume only looks at it.
     there = write.resume and os.path.isfile(target)  # noqa: PTH113 (Path.is_file raises for names that are too long)
-    if not there and not naming.is_file_name and _leads_out(target):
+    elsewhere = not naming.is_file_name and _leads_out(target)
+    if elsewhere and not there:
         raise OutputError(f"{shown}: is a link that leads out of its folder; remove it, or name it with -o")
-    remove_stale_parts(target)
-    if not there or remove_dead_claim(target):
+    if not elsewhere:
+        remove_stale_parts(target)
+        there = there and not remove_dead_claim(target)
+    if not there:
         if naming.needs_folder(target):
             return False
         try:

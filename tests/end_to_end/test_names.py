@@ -136,6 +136,16 @@ def test_a_link_under_a_name_that_was_not_given_is_not_followed_elsewhere(refuse
     assert not there or Path("elsewhere/x.png").read_bytes() == b"precious"
 
 
+def test_an_empty_file_elsewhere_is_not_taken_for_a_dead_claim(refused, picture):
+    for name in ("in", "elsewhere"):
+        Path(name).mkdir()
+    picture("in/photo.png")
+    Path("elsewhere/x.png").touch()
+    Path("in/photo_x2.png").symlink_to("../elsewhere/x.png")
+    refused("run", "in/photo.png", "--scale", "2", "--resume", "--quiet")
+    assert Path("elsewhere/x.png").exists()
+
+
 def test_resume_keeps_a_finished_result_that_is_a_link_elsewhere(cli, picture):
     picture("photo.png")
     assert cli("run", "photo.png", "--scale", "2", "--quiet").status == 0
