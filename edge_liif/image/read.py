@@ -71,7 +71,9 @@ def read(source: Encoded, name: str | None = None, *, max_pixels: int, folder: P
                 picture.pixels = PixelFile(decoded.shape, decoded.dtype, folder)
                 picture.pixels[:, :] = decoded
         else:
-            picture = _decode(encoded, header, image, folder)
+            loaded = [image]
+            del image
+            picture = _decode(encoded, header, loaded, folder)
         encoded.verify_unchanged()
         return picture
 
@@ -166,8 +168,8 @@ def _probe(encoded: EncodedSource, most_kept: int | None = None) -> tuple[Header
     if image.get_typeof("jpeg-multiscan") and image.get("jpeg-multiscan"):
         facts["needs_whole"] = True
     if kind == "jpeg" and facts["needs_whole"]:
-        # what stands between the scans is kept too; the file's size bounds it
-        facts["held_bytes"] += encoded.size
+        # what stands between the scans is kept too, twice (measured); the file's size bounds it
+        facts["held_bytes"] += 2 * encoded.size
     bands, depth = _samples(image, encoded.name)
     orientation = image.get("orientation") if image.get_typeof("orientation") else 1
     orientation = orientation if 1 <= orientation <= 8 else 1
@@ -209,23 +211,27 @@ def _samples(image: Any, name: str) -> tuple[int, int]:
     return image.bands, 8 if image.format == "uchar" else 16
 
 
-def _decode(encoded: EncodedSource, header: Header, image: Any, folder: Path | None) -> Picture:
-    warnings: list[str] = []
+def _decode(encoded: EncodedSource, header: Header, loaded: list[Any], folder: Path | None) -> Picture:
+    """loaded: the libvips image, which nothing else holds, so that it can go before it is needed again."""
+    image, warnings = loaded.pop(), []
     shape = (header.height, header.width, header.bands)
     pixels = empty_pixels(shape, np.uint8 if header.depth == 8 else np.uint16, folder)
+    flaw = None
     try:
         _fetch(image, pixels, header.orientation)
     except vips().Error as error:
-        said = [line.strip() for line in str(error.detail or error).splitlines() if "Jpeg" in line]
-        if header.format != "jpeg" or not said or not all(_HARMLESS.search(line) for line in said):
+        if not _harmless(header, error):
             raise damaged(header.source, reason(error)) from error
-        # Every complaint is harmless: decode again without counting them, still refusing what is truncated.
+        flaw = reason(error)
+    if flaw is not None:
+        # Decode again without counting such complaints, still refusing what is truncated.
+        del image
         image = _load(encoded, "jpeg", "error")
         try:
             _fetch(image, pixels, header.orientation)
-        except vips().Error as second:
-            raise damaged(header.source, reason(second)) from second
-        warnings.append(f"{header.source}: the decoder tolerated a flaw ({reason(error)})")
+        except vips().Error as error:
+            raise damaged(header.source, reason(error)) from error
+        warnings.append(f"{header.source}: the decoder tolerated a flaw ({flaw})")
     picture = Picture(pixels, header, warnings=warnings)
     picture.icc = _blob(image, "icc-profile-data")
     exif = exif_from_tiff(encoded.pread) if header.format == "tiff" else _blob(image, "exif-data")
@@ -238,6 +244,12 @@ def _decode(encoded: EncodedSource, header: Header, image: Any, folder: Path | N
     density = (image.xres, image.yres) if stated else exif_density(exif)
     picture.density = density[::-1] if density and header.orientation >= 5 else density
     return picture
+
+
+def _harmless(header: Header, error: Exception) -> bool:
+    """Whether the decoder of a JPEG said nothing but what costs no pixels."""
+    said = [line.strip() for line in str(getattr(error, "detail", "") or error).splitlines() if "Jpeg" in line]
+    return header.format == "jpeg" and bool(said) and all(_HARMLESS.search(line) for line in said)
 
 
 def _fetch(image: Any, pixels: Pixels, orientation: int) -> None:
