@@ -59,7 +59,8 @@ class EngineFailure(EngineError):
 
 
 class MemoryCapError(EdgeLiifError):
-    """The work does not fit into the memory cap; the message states the smallest cap that does."""
+    """The work does not fit into the memory cap. The message states the smallest cap that does, or, of a picture that
+    is not even opened, what would be held beside its pixels."""
 
 
 class OutOfMemory(EdgeLiifError):

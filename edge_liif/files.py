@@ -236,7 +236,7 @@ def settle(items: list[Input], naming: Naming) -> tuple[list[Input], list[Input]
         return items, []
     results = dict(_results(items, naming))
     made = set(results.values()) if naming.output is None else set()
-    earlier = [item.path for item in items if item.path is not None and _absolute(item.path) in made]
+    earlier = {item.path for item in items if item.path is not None and _absolute(item.path) in made}
     there = {os.path.realpath(path) for path in earlier}
 
     def is_earlier(path: Path | None) -> bool:

@@ -320,6 +320,10 @@ def _check_kept(target: Path, size: tuple[int, int], room: int | None) -> None:
     shown = printable(str(target))
     try:
         header = probe(target, most_kept=room)
+    except MemoryCapError as error:
+        raise OutputError(
+            f"{shown}: exists, but --memory is too small to look at it; raise it or leave it out"
+        ) from error
     except ImageError as error:
         raise OutputError(f"{shown}: exists but is no picture; remove it or use --overwrite") from error
     if (header.width, header.height) != size:

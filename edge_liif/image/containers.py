@@ -1,4 +1,5 @@
-"""What libvips doesn't report about PNG, JPEG, BMP and PNM files, read from their headers without decoding."""
+"""What libvips doesn't report, or not in time, about PNG, JPEG, GIF, BMP and PNM files: read from their headers without
+decoding."""
 
 from __future__ import annotations
 
@@ -113,13 +114,14 @@ def _metadata_bytes(marker: int, length: int) -> int:
     return length if 0xE0 <= marker <= 0xEF or marker == 0xFE else 0
 
 
-_FILL_PIECE = 1 << 16
+_FILL_PIECE = 64
+_LARGEST_FILL_PIECE = 1 << 20
 
 
 def _jpeg_segments(source: EncodedSource) -> Iterator[tuple[int, int, int]]:
     """(marker, offset of its contents, their length) of every segment; what follows SOS or EOI is not made of segments,
     so stop there. Raises ImageError where the file ends or no marker follows."""
-    offset = 2
+    offset, piece = 2, _FILL_PIECE
     while True:
         head = source.pread(offset, 4)
         if len(head) < 4:
@@ -128,8 +130,10 @@ def _jpeg_segments(source: EncodedSource) -> Iterator[tuple[int, int, int]]:
             raise damaged(source.name, "a JPEG marker is missing")
         marker = head[1]
         if marker == 0xFF:  # fill bytes
-            block = source.pread(offset + 1, _FILL_PIECE)
-            offset += len(block) - len(block.lstrip(b"\xff"))
+            block = source.pread(offset + 1, piece)
+            fill = len(block) - len(block.lstrip(b"\xff"))
+            piece = min(2 * piece, _LARGEST_FILL_PIECE) if fill == piece else _FILL_PIECE
+            offset += fill
             continue
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without a segment
             offset += 2
@@ -139,6 +143,33 @@ def _jpeg_segments(source: EncodedSource) -> Iterator[tuple[int, int, int]]:
             raise damaged(source.name, "the JPEG has no frame header")
         yield marker, offset + 4, length - 2
         offset += 2 + length
+
+
+def gif_is_animated(data: bytes) -> bool:
+    """Whether a GIF has a second image (GIF89a, appendix A); of damaged ones, as far as they can be followed.
+
+    A decoder makes a table of all of them before it tells how many there are: seven times what the file takes.
+    """
+    images, at = 0, 13 + _colour_table(data[10:11])
+    while True:
+        kind = data[at : at + 1]
+        if kind == b"\x2c":
+            images += 1
+            if images > 1:
+                return True
+            at += 11 + _colour_table(data[at + 9 : at + 10])
+        elif kind == b"\x21":
+            at += 2
+        else:
+            return False
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+
+
+def _colour_table(flags: bytes) -> int:
+    """Bytes of the colour table that these flags announce."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
 
 
 @dataclass(frozen=True)

@@ -47,5 +47,6 @@ def upright_xmp(packet: bytes | None) -> bytes | None:
     """`packet` with every tiff:Orientation set to 1, as attribute or as element; the packet's length is kept."""
     if not packet:
         return None
-    packet = re.sub(rb"(tiff:Orientation\s*=\s*[\"'])[2-8]", rb"\g<1>1", packet)
-    return re.sub(rb"(<tiff:Orientation[^>]*>\s*)[2-8](?=\s*</tiff:Orientation)", rb"\g<1>1", packet)
+    # bounded, and stopping at the next tag: in time that grows with the packet, whatever is in it
+    packet = re.sub(rb"(tiff:Orientation\s{0,99}=\s{0,99}[\"'])[2-8]", rb"\g<1>1", packet)
+    return re.sub(rb"(<tiff:Orientation[^<>]*>\s{0,99})[2-8](?=\s{0,99}</tiff:Orientation)", rb"\g<1>1", packet)

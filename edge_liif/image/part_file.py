@@ -239,9 +239,6 @@ class PartFile:
                 self.path.replace(self.target)
             else:
                 self._link()
-            # only now: the lock is what tells other runs that somebody writes this file
-            os.close(self.fd)
-            self.fd = -1
         except FileExistsError as error:
             self.discard()
             raise NameTaken(f"{self.shown}: appeared while the result was made; use --overwrite") from error
@@ -250,6 +247,10 @@ class PartFile:
             raise OutputError(
                 f"{self.shown}: can't be finished ({os_reason(error)}); check the folder and run again"
             ) from error
+        # only now: the lock is what tells other runs that somebody writes this file
+        fd, self.fd = self.fd, -1
+        with contextlib.suppress(OSError):  # all of it was flushed before
+            os.close(fd)
         self._sync_folder()
 
     def _link(self) -> None:
@@ -263,20 +264,32 @@ class PartFile:
             if not _renamed(self.path, self.target):
                 self._claim()
             return
-        self.path.unlink()
+        with contextlib.suppress(OSError):  # the result is there; what stays is removed by a later run
+            self.path.unlink()
 
     def _claim(self) -> None:
         """Claim the name with an empty file of ours, then replace that; if that fails, the claim goes away again.
 
-        The claim is locked, so that `remove_dead_claim` of another run can't take it, or the result, for a dead one.
+        The claim is locked, so that `remove_dead_claim` of another run can't take it, or the result, for a dead one;
+        if it was taken for one before that, another is made.
         """
+        while not self._claimed():
+            pass
+
+    def _claimed(self) -> bool:
+        """Whether the result is there; False if our claim was removed before it was locked."""
         fd = os.open(self.target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
         try:
             with contextlib.suppress(OSError):
                 fcntl.flock(fd, fcntl.LOCK_EX)
-            if not os.path.samestat(os.fstat(fd), self.target.stat()):
+            try:
+                ours = os.path.samestat(os.fstat(fd), self.target.stat())
+            except FileNotFoundError:
+                return False
+            if not ours:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.target))
             self.path.replace(self.target)
+            return True
         except BaseException:
             # an interrupt may also come when the result is there
             with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_liif.errors import ImageError, MemoryCapError
-from edge_liif.image.containers import damaged, scan_bmp, scan_jpeg, scan_png, scan_pnm
+from edge_liif.image.containers import damaged, gif_is_animated, scan_bmp, scan_jpeg, scan_png, scan_pnm
 from edge_liif.image.exif import upright, upright_xmp
 from edge_liif.image.metadata import COPIES, webp_metadata_bytes
 from edge_liif.image.picture import Header, Picture
@@ -162,6 +162,8 @@ def _probe(encoded: EncodedSource, most_kept: int | None = None) -> tuple[Header
             f"{encoded.name}: takes up to {-(-kept >> 20)} MiB beside its pixels (metadata, or a file that is decoded "
             "as a whole), more than --memory leaves; save it as PNG without metadata, or raise --memory"
         )
+    if kind == "gif" and gif_is_animated(encoded.read_all()):
+        raise _animated(encoded.name, "GIF")
     image = _load(encoded, kind, "warning" if kind == "jpeg" else "error")
     if image.get_typeof("n-pages") and image.get("n-pages") > 1 and kind != "tiff":
         raise _animated(encoded.name, _FILES_HELD[kind])

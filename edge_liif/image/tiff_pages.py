@@ -17,6 +17,8 @@ _COMPRESSION, _SAMPLE_FORMAT = 0x0103, 0x0153
 _YCBCR, _LAB_KINDS, _JPEG_COMPRESSIONS, _FLOATING_POINT = 6, (8, 9, 10), (6, 7), 3
 _COLOUR_FILTER_ARRAY, _LINEAR_RAW, _LOG_L, _LOG_LUV = 32803, 34892, 32844, 32845
 _MOST_DIRECTORIES = 100
+# libtiff takes a millisecond for each that it does not know.
+_MOST_FIELDS = 8192
 _SIZES = (_WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_HEIGHT)
 _STRUCTURE = frozenset((*_SIZES, _SUBFILE, _PHOTOMETRIC, _COMPRESSION, _SAMPLE_FORMAT, _DNG_VERSION))
 # Values that share bytes of the file are allowed within reason: many fields may point to one string.
@@ -77,13 +79,17 @@ def scan_tiff(source: EncodedSource) -> TiffInfo:
 
 def _directories(source: EncodedSource, layout: Layout, offset: int) -> Iterator[tuple[Directory, tuple[int, int]]]:
     """(what it says about structure, `Table.value_bytes`) of each directory from the one at `offset` on. Raises
-    ValueError for one that is cut, ImageError for more than _MOST_DIRECTORIES."""
+    ValueError for one that is cut or for more than _MOST_FIELDS in all, ImageError for more than _MOST_DIRECTORIES."""
     seen: set[int] = set()
+    entries = 0
     while not seen or (offset and offset not in seen):
         if len(seen) == _MOST_DIRECTORIES:
-            raise ImageError(f"{source.name}: is a TIFF of more than {_MOST_DIRECTORIES} pages; extract one of them")
+            raise ImageError(f"{source.name}: is a TIFF of more than {_MOST_DIRECTORIES} pictures; extract one of them")
         seen.add(offset)
         table = read_table(source.pread, layout, offset)
+        entries += len(table.entries)
+        if entries > _MOST_FIELDS:
+            raise ValueError(f"its directories state {entries} fields")
         yield read_fields(source.pread, layout, table, _STRUCTURE), table.value_bytes(source.size)
         offset = table.following
 

@@ -117,7 +117,7 @@ def read_fields(
             raise ValueError("the values of a TIFF directory take more than 1 MiB")
         value = cell[:size] if size <= inline else pread(struct.unpack(word, cell)[0], size)
         if len(value) == size:
-            fields[tag] = Field(kind, values, value)
+            fields.setdefault(tag, Field(kind, values, value))  # of a tag that comes twice libtiff takes the first
     return fields
 
 

@@ -206,6 +206,10 @@ def _bulk(data: bytearray, rng: random.Random, others: list[bytes]) -> bytearray
         (at,) = struct.unpack_from(order + "I", data, 4)
         if at + 2 <= len(data):
             (count,) = struct.unpack_from(order + "H", data, at)
+            if rng.random() < 0.2:  # a tag that comes twice, with another value
+                place = at + 2 + 12 * rng.randrange(max(1, count))
+                data[place : place + 12] = data[place - 12 : place - 4] + struct.pack(order + "I", rng.choice(_NUMBERS))
+                return data
             if rng.random() < 0.3:
                 return _endless(data, order, at, count, rng)
             entries, more = data[at + 2 : at + 2 + 12 * count], rng.choice((3, 100, 3000))

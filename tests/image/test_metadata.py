@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from edge_liif.errors import ImageError, MemoryCapError
 from edge_liif.image import read as reading
+from edge_liif.image.exif import upright_xmp
 from edge_liif.image.picture import Header
 from edge_liif.image.read import open_source, probe, read
 from edge_liif.image.tiff_tags import exif_from_tiff
@@ -116,6 +118,44 @@ def test_what_stands_between_the_scans_of_a_jpeg_is_bounded_by_the_file(noise: n
     assert probe(jpeg).kept_bytes >= 3 * len(jpeg)  # in memory, and what the decoder keeps
 
 
+def test_fill_bytes_between_markers_are_read_in_small_blocks(
+    noise: np.ndarray, encode: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jpeg = encode(noise[:, :, :3], "jpeg")
+    data = jpeg[:2] + b"\xff\xff\x01" * 1000 + jpeg[2:]
+    with open_source(data) as source:
+        really, read_bytes = source.pread, [0]
+
+        def counted(offset: int, count: int) -> bytes:
+            read_bytes[0] += count
+            return really(offset, count)
+
+        monkeypatch.setattr(source, "pread", counted)
+        probe(source)
+    assert read_bytes[0] < 100 * len(data)
+
+
+def test_xmp_is_turned_upright_in_time_that_grows_with_its_length() -> None:
+    packet = b"<tiff:Orientation" * 200_000 + b"tiff:Orientation" + b" " * 500_000
+    start = time.process_time()
+    assert upright_xmp(packet) == packet
+    assert time.process_time() - start < 10  # 3 MB; it would have been hours
+
+
+@pytest.mark.parametrize("images", [1, 2, 500_000])
+def test_a_second_image_of_a_gif_is_found_before_the_decoder_makes_a_table(
+    images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = b"\x21\xfe\x02hi\0" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
+    gif = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6) + frame * images + b";"
+    if images == 1:
+        assert probe(gif).pixels == 1
+    else:
+        monkeypatch.setattr(reading, "_load", None)
+        with pytest.raises(ImageError, match="is an animated GIF"):
+            probe(gif)
+
+
 def test_chunks_of_a_webp_are_not_walked_without_end(noise: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     data = io.BytesIO()
     Image.fromarray(noise[:, :, :3]).save(data, "webp", exif=b"Exif\0\0" + bytes(60_000))
@@ -145,8 +185,29 @@ def test_a_tiff_of_endless_directories_is_refused(noise: np.ndarray) -> None:
     with tifffile.TiffWriter(data) as writer:
         for _ in range(150):  # as reduced copies, which are no pages
             writer.write(noise[:4, :4, :3], photometric="rgb", subfiletype=1 if _ else 0, contiguous=False)
-    with pytest.raises(ImageError, match="is a TIFF of more than 100 pages; extract one of them"):
+    with pytest.raises(ImageError, match="is a TIFF of more than 100 pictures; extract one of them"):
         probe(data.getvalue())
+
+
+def test_of_a_tag_that_comes_twice_the_first_counts() -> None:
+    """As in libtiff: else a strip, or a tile, is larger than the plan thinks."""
+    fields = [(256, 4, 1, 64), (257, 4, 1, 64), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (277, 3, 1, 1)]
+    fields += [(278, 4, 1, 64), (278, 4, 1, 1), (279, 4, 1, 4096)]
+    table = b"".join(struct.pack("<HHII", *field) for field in fields)
+    data = struct.pack("<2sHI", b"II", 42, 8 + 4096) + bytes(4096) + struct.pack("<H", len(fields)) + table + bytes(4)
+    assert probe(data).strip_bytes == 64 * 64
+
+
+def test_thousands_of_tiff_fields_are_refused_by_their_number() -> None:
+    data = struct.pack("<2sHI", b"II", 42, 8)
+    for number in range(3):
+        fields = [(254, 4, 1, 1 if number else 0), (256, 4, 1, 1), (257, 4, 1, 1)]
+        fields += [(tag, 3, 1, 0) for tag in range(1000 + 4000 * number, 5000 + 4000 * number)]
+        following = len(data) + 2 + 12 * len(fields) + 4 if number < 2 else 0
+        table = b"".join(struct.pack("<HHII", *field) for field in fields)
+        data += struct.pack("<H", len(fields)) + table + struct.pack("<I", following)
+    with pytest.raises(ImageError, match="its directories state 12009 fields"):
+        probe(data)
 
 
 def test_a_large_maker_note_does_not_take_the_rest_of_the_exif_with_it() -> None:

@@ -409,6 +409,38 @@ def test_a_claim_is_held_until_the_result_is_there(
     assert np.array_equal(read(tmp_path / "o.png", max_pixels=LIMIT).pixels, noise)
 
 
+def test_a_claim_that_was_taken_for_a_dead_one_is_made_again(
+    noise: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: Callable[[str], None]
+) -> None:
+    without("renaming")
+    really, removed = fcntl.flock, []
+
+    def after_another_run(fd: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and not removed:
+            removed.append(part_file.remove_dead_claim(tmp_path / "o.png"))
+        really(fd, operation)
+
+    monkeypatch.setattr(part_file.fcntl, "flock", after_another_run)
+    write(tmp_path / "o.png", "png", noise)
+    assert removed == [True]
+    assert np.array_equal(read(tmp_path / "o.png", max_pixels=LIMIT).pixels, noise)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_result_is_finished_although_its_other_name_can_not_be_removed(
+    noise: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = os.link
+
+    def link(old: Path, new: Path) -> None:
+        really(old, new)
+        os.unlink(old)  # noqa: PTH108
+
+    monkeypatch.setattr(part_file.os, "link", link)
+    write(tmp_path / "o.png", "png", noise)
+    assert np.array_equal(read(tmp_path / "o.png", max_pixels=LIMIT).pixels, noise)
+
+
 @pytest.mark.parametrize("lacks", ["", "links", "renaming"])
 def test_an_unfinished_file_that_was_removed_leaves_no_empty_result(
     noise: np.ndarray, tmp_path: Path, without: Callable[[str], None], lacks: str
