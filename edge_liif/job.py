@@ -82,7 +82,7 @@ def prepare(
     from .image.read import check_pixels, decode_peak_bytes, probe
 
     cap = chooser.settings.memory
-    room = None if cap is None else _room(cap)
+    room = _room(cap)
     source = encoded(item, max_pixels, room)
     with report.stage("read"):
         header = probe(source, item.name, most_kept=room)
@@ -263,8 +263,7 @@ def run_one(
     except NameTaken:
         if not write.resume or prepared.target is None or report.output_size is None:
             raise
-        cap = chooser.settings.memory
-        _check_kept(prepared.target, report.output_size, None if cap is None else _room(cap))
+        _check_kept(prepared.target, report.output_size, _room(chooser.settings.memory))
         report.status = "skipped"
         report.warnings.append("another run finished this picture meanwhile; its result is kept")
     if write.compare is not None and prepared.target is not None:
@@ -275,9 +274,11 @@ def run_one(
 _LEAST_ROOM = 16 << 20
 
 
-def _room(cap: int) -> int:
-    """Bytes of `cap` that are left for opening a picture. Some are granted always: whether the picture fits is the
-    plan's to say, which knows what would."""
+def _room(cap: int | None) -> int | None:
+    """Bytes of `cap` that are left for opening a picture, None without a cap. Some are granted always: whether the
+    picture fits is the plan's to say, which knows what would."""
+    if cap is None:
+        return None
     give_back_holes()
     return max(_LEAST_ROOM, cap - (resident_bytes() or 0))
 

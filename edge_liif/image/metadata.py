@@ -20,6 +20,12 @@ _PIECE = 1 << 20
 _MOST_CHUNKS = 1000
 
 
+def kept_bytes(held: int, metadata: int) -> int:
+    """Bytes beside the pixels that are in memory from opening a picture until its result is written: what is held of
+    its file, and the copies of its metadata."""
+    return held + COPIES * metadata
+
+
 def packed_text(source: EncodedSource, kind: bytes, offset: int, length: int) -> int | None:
     """Where the deflated text or profile in a PNG chunk of `length` bytes at `offset` begins; None if it has none.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_liif.errors import ImageError
-from edge_liif.image.metadata import COPIES
+from edge_liif.image.metadata import kept_bytes
 from edge_liif.image.pixel_file import Pixels
 
 
@@ -46,7 +46,7 @@ class Header:
     @property
     def kept_bytes(self) -> int:
         """Bytes beside the pixels that are in memory from opening the picture until its result is written."""
-        return self.held_bytes + COPIES * self.metadata_bytes
+        return kept_bytes(self.held_bytes, self.metadata_bytes)
 
     @property
     def has_alpha(self) -> bool:

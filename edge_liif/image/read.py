@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_liif.errors import ImageError, MemoryCapError
 from edge_liif.image.containers import damaged, gif_is_animated, scan_bmp, scan_jpeg, scan_png, scan_pnm
 from edge_liif.image.exif import upright, upright_xmp
-from edge_liif.image.metadata import COPIES, webp_metadata_bytes
+from edge_liif.image.metadata import kept_bytes, webp_metadata_bytes
 from edge_liif.image.picture import Header, Picture
 from edge_liif.image.pixel_file import PixelFile, Pixels, empty_pixels
 from edge_liif.image.raster import decode_raster
@@ -156,7 +156,7 @@ def _probe(encoded: EncodedSource, most_kept: int | None = None) -> tuple[Header
         facts |= {"needs_whole": True, "held_bytes": encoded.size}
         if kind == "webp":
             facts["metadata_bytes"] = webp_metadata_bytes(encoded)
-    kept = facts["held_bytes"] + COPIES * facts["metadata_bytes"]
+    kept = kept_bytes(facts["held_bytes"], facts["metadata_bytes"])
     if most_kept is not None and kept > most_kept:
         raise MemoryCapError(
             f"{encoded.name}: takes up to {-(-kept >> 20)} MiB beside its pixels (metadata, or a file that is decoded "
