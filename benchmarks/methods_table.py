@@ -1,76 +1,77 @@
 """The methods of a bench report side by side: a table for each data set, settings down, methods across.
 
-    edge-liif bench ... --config benchmarks/sweeps/methods.toml --json > methods.json
-    python benchmarks/methods_table.py methods.json [more.json ...]
+    edge-liif bench NAME --config benchmarks/sweeps/methods.toml --data DIR --json > methods.json
+    python benchmarks/methods_table.py methods.json
 
-Several reports of one model, as of a sweep with and one without real pictures, count as one; where both have a
-number the later one's is shown. A cell is PSNR-Y to the originals / to the uncompressed network's own output, in dB.
+A cell is PSNR-Y to the originals / to the uncompressed network's own output, in dB, of the report's first model at its
+first scale. Needs torch, as compressing does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-REAL = "real pictures"
-COLUMNS = ("rtn", "magnitude", "dfq", "udfc", "moments", "lockstep", f"lockstep, {REAL}")
-MEAN = "mean"
+from edge_liif.bench.recommend import reference
+from edge_liif.compress.methods import METHODS
+
+REAL = "lockstep, real pictures"
+MEAN = "Mean of all pictures"
 
 
-def cells(reports: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Points by (setting, column), settings in the order of the sweep."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for report in reports:
-        for point in report["points"]:
-            setting = point["recipe"].partition(",")[0]
-            real = "" if point["data_free"] else f", {REAL}"
-            found[setting, f"{point['method']}{real}"] = point
-    return found
+def quality(entry: Mapping[str, Any], data: str) -> Mapping[str, Any]:
+    """Scores of a point, or of bicubic, on a data set or on all of them; empty where there are none."""
+    return entry["mean"] if data == MEAN else entry["quality"].get(data, {})
 
 
-def score(point: dict[str, Any] | None, data: str) -> str:
-    """`27.24 / 54.8` of a point on a data set, or on all of them."""
-    if point is None:
+def cell(point: Mapping[str, Any] | None, data: str) -> str:
+    """`27.24 / 54.8`."""
+    found = {} if point is None else quality(point, data)
+    if found.get("fidelity") is None:
         return "–"
-    quality = point["mean"] if data == MEAN else point["quality"][data]
-    return f"{quality['psnr_y']:.2f} / {quality['fidelity']:.1f}"
+    return f"{found['psnr_y']:.2f} / {found['fidelity']:.1f}"
 
 
-def tables(reports: Sequence[dict[str, Any]]) -> str:
+def row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def tables(report: Mapping[str, Any]) -> str:
     """Markdown."""
-    first = reports[0]
-    found = cells(reports)
-    base = next(p for p in first["points"] if p["recipe"] == "original")
-    settings = list(dict.fromkeys(s for s, _ in found if s != "original"))
-    columns = [c for c in COLUMNS if any(method == c for _, method in found)]
+    scale = report["scales"][0]
+    model = next(p["model"] for p in report["points"] if not p["peer"])
+    base = reference(report["points"], model, scale)
+    if base is None:
+        raise SystemExit(f"the report has no uncompressed {model} in fp32 at x{scale:g} to compare with")
+    bicubic = next(b for b in report["bicubic"] if b["scale"] == scale)
+    settings: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for point in report["points"]:
+        if point["peer"] or point["method"] is None or (point["model"], point["scale"]) != (model, scale):
+            continue
+        # "25 % + W8A8, magnitude, real pictures"
+        setting = point["recipe"].partition(",")[0]
+        settings.setdefault(setting, {})[point["method"] if point["data_free"] else REAL] = point
+    columns = [c for c in (*METHODS, REAL) if any(c in points for points in settings.values())]
     lines = []
-    for data in [*(d["name"] for d in first["datasets"]), MEAN]:
-        bicubic = first["bicubic"][0]
-        plain, own = ((p["mean"] if data == MEAN else p["quality"][data])["psnr_y"] for p in (bicubic, base))
-        lines += [
-            f"### {data if data != MEAN else 'Mean of all pictures'}: uncompressed {own:.2f}, bicubic {plain:.2f}",
-            "",
-            "| setting | " + " | ".join(columns) + " |",
-            "|---|" + "---:|" * len(columns),
-        ]
-        for setting in settings:
-            row = [score(found.get((setting, column)), data) for column in columns]
-            lines.append(f"| {setting} | " + " | ".join(row) + " |")
+    for data in [*(d["name"] for d in report["datasets"]), MEAN]:
+        own, plain = (quality(entry, data)["psnr_y"] for entry in (base, bicubic))
+        lines += [f"### {data}: uncompressed {own:.2f}, bicubic {plain:.2f}", ""]
+        lines += [row(["setting", *columns]), row(["---", *["---:"] * len(columns)])]
+        lines += [row([name, *(cell(points.get(c), data) for c in columns)]) for name, points in settings.items()]
         lines.append("")
-    lines += ["| lockstep | file, MB | multiply-adds per output pixel |", "|---|---:|---:|"]
-    for name, point in [("uncompressed, fp32", base), *((s, found.get((s, "lockstep"))) for s in settings)]:
-        if point is not None:
-            lines.append(f"| {name} | {point['bytes'] / 1e6:.2f} | {point['multiply_adds'] / 1e6:.3f} M |")
+    lines += [row(["lockstep", "file, MB", "multiply-adds per output pixel"]), row(["---", "---:", "---:"])]
+    kept = {"uncompressed, fp32": base} | {s: p["lockstep"] for s, p in settings.items() if "lockstep" in p}
+    lines += [row([s, f"{p['bytes'] / 1e6:.2f}", f"{p['multiply_adds'] / 1e6:.3f} M"]) for s, p in kept.items()]
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("reports", type=Path, nargs="+")
-    print(tables([json.loads(path.read_text()) for path in parser.parse_args().reports]))
+    parser.add_argument("report", type=Path)
+    print(tables(json.loads(parser.parse_args().report.read_text())))
 
 
 if __name__ == "__main__":
