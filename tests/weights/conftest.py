@@ -21,6 +21,7 @@ SMALL = {
     "start.centre": "true",
     "shape.encoder": "rdn",
     "teacher.weight": "0.0",
+    "teacher.keep": "0.0",
     "data.batch": "4",
     "data.patch": "20",
     "data.queries": "128",

@@ -58,6 +58,30 @@ def test_a_stopped_run_goes_on_to_identical_state(train, tmp_path, config):
         assert torch.equal(value, again[name]), name
 
 
+@pytest.mark.parametrize(
+    ("share", "weight", "keep", "low", "high"),
+    [
+        ("0.0", "0.0", "1.0", 0.0, 1e-3),  # undamaged patches, and the student still is its teacher
+        ("1.0", "0.0", "1.0", 0.0, 0.0),  # damaged ones are not held
+        ("1.0", "1.0", "0.0", 0.1, 1.0),  # but guided, as long as the weight lasts
+    ],
+)
+def test_the_teacher_guides_damaged_patches_and_holds_clean_ones(train, tmp_path, share, weight, keep, low, high):
+    student = {
+        "shape__encoder": "edsr",
+        "shape__blocks": "16",
+        "shape__heads": "{ tiny = [256, 256, 256, 256] }",
+        "start__method": "weights",
+        "start__model": "edsr-baseline-liif",
+        "start__centre": "false",
+        "schedule__rate": "1e-6",
+    }
+    teacher = {"teacher__weight": weight, "teacher__keep": keep, "teacher__pixels": "0.0", "jpeg__share": share}
+    done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 3, **student, **teacher)
+    assert done.returncode == 0, done.stderr
+    assert low <= losses(tmp_path / "run")[-1] <= high
+
+
 def test_another_configuration_does_not_continue_a_run(train, tmp_path):
     assert train("rdn-liif-s.toml", tmp_path / "run", 5).returncode == 0
     other = train("rdn-liif-s.toml", tmp_path / "run", 5, schedule__rate="1e-3")

@@ -67,11 +67,14 @@ class Schedule:
 @dataclass(frozen=True)
 class Teacher:
     """A model whose features on the clean LR are matched (relative L1 times `weight`, fading to 0 at `until` of the
-    run; above 1 it never does). pixels: weight of the L1 of pixels beside it; at 0 the decoder is left alone."""
+    run; above 1 it never does). keep: least weight for patches that JPEG left alone, which doesn't fade: they hold the
+    network where it was on clean pictures. pixels: weight of the L1 of pixels beside it; at 0 the decoder is left
+    alone."""
 
     model: str = ""
     weight: float = 0.0
     until: float = 0.6
+    keep: float = 0.0
     pixels: float = 1.0
 
 

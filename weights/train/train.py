@@ -23,7 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 import start
-from batches import Batches, in_advance, load_pictures
+from batches import Batch, Batches, in_advance, load_pictures
 from learner import AxisTable, Learner, groups_by_rate
 from settings import Config, Start, read_config
 from validate import validate
@@ -116,7 +116,7 @@ class Run:
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.seconds, self.iterations = saved["step"], saved["seconds"], saved["iterations"]
         self.teacher = None
-        if config.teacher.weight:
+        if config.teacher.weight or config.teacher.keep:
             network = load(config.teacher.model)
             self.teacher = Learner([network], device)
             for tensor in self.teacher.tensors.values():
@@ -175,7 +175,7 @@ class Run:
             return s.rate * (self.step + 1) / s.warmup
         return s.rate * 0.5 * (1 + math.cos(math.pi * (self.step - s.warmup) / max(1, self.iterations - s.warmup)))
 
-    def _learn(self, batch: Any) -> torch.Tensor:
+    def _learn(self, batch: Batch) -> torch.Tensor:
         rate = self.rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
@@ -192,12 +192,8 @@ class Run:
                     colours = self.learner.colours(head, features, batch.rows, batch.columns, axis)
                     total = total + (colours - target).abs().mean()
                 total = total * self.config.teacher.pixels / len(self.learner.specs)
-            weight = self._teacher_weight()
-            if self.teacher is not None and weight > 0:
-                with torch.no_grad():
-                    clean = (batch.clean / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-                    goal = self.teacher.features(clean).float()
-                total = total + weight * (features.float() - goal).abs().mean() / goal.abs().mean()
+            if self.teacher is not None:
+                total = total + self._distance_to_teacher(self.teacher, features, batch)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(list(self.learner.tensors.values()), self.config.schedule.clip)
@@ -208,9 +204,20 @@ class Run:
             torch._foreach_lerp_(list(self.average.values()), list(self.learner.tensors.values()), 1 - decay)
         return total.detach()
 
-    def _teacher_weight(self) -> float:
+    def _distance_to_teacher(self, teacher: Learner, features: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Relative L1 to the teacher's features of the undamaged LR, each patch with the weight it has at this step."""
         t = self.config.teacher
-        return t.weight * (1.0 if t.until > 1 else max(0.0, 1 - self.step / max(1, t.until * self.iterations)))
+        fading = t.weight * (1.0 if t.until > 1 else max(0.0, 1 - self.step / max(1, t.until * self.iterations)))
+        undamaged = (batch.lr == batch.clean).flatten(1).all(1)
+        weights = torch.where(undamaged, max(fading, t.keep), fading)
+        chosen = weights > 0  # the teacher looks at no patch in vain
+        if not chosen.any():
+            return 0.0 * features.float().mean()  # a loss of no other term still has a gradient
+        with torch.no_grad():
+            clean = (batch.clean[chosen] / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+            goal = teacher.features(clean).float()
+        distances = (features[chosen].float() - goal).abs().mean((1, 2, 3)) / goal.abs().mean()
+        return (weights[chosen] * distances).sum() / len(weights)
 
     def validate(self, folders: list[Path]) -> None:
         report = self.config.report
