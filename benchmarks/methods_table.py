@@ -53,7 +53,10 @@ def tables(report: Mapping[str, Any]) -> str:
             continue
         # "25 % + W8A8, magnitude, real pictures"
         setting = point["recipe"].partition(",")[0]
-        settings.setdefault(setting, {})[point["method"] if point["data_free"] else REAL] = point
+        method = point["method"] if point["data_free"] else REAL
+        if method in settings.setdefault(setting, {}):
+            raise SystemExit(f"{point['recipe']} was measured in several ways; sweep one engine, and bf16 or fp32")
+        settings[setting][method] = point
     columns = [c for c in (*METHODS, REAL) if any(c in points for points in settings.values())]
     lines = []
     for data in [*(d["name"] for d in report["datasets"]), MEAN]:

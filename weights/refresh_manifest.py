@@ -10,18 +10,28 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 
 
-def refreshed(text: str) -> str:
-    """The manifest with `size` and `sha256` of each table that has a `file` set to what lies beside it."""
+def refreshed(text: str, folder: Path = FOLDER) -> str:
+    """The manifest with `size` and `sha256` of each table that has a `file` set to what lies in `folder`.
+
+    Raises ValueError for such a table that lacks one of the two.
+    """
     tables = re.split(r"(?m)^(?=\[)", text)
     for i, table in enumerate(tables):
         match = re.search(r'(?m)^file = "(.+)"', table)
         if match:
-            data = (FOLDER / match[1]).read_bytes()
-            table = re.sub(r"(?m)^size = .*", f"size = {len(data)}", table)
-            tables[i] = re.sub(r"(?m)^sha256 = .*", f'sha256 = "{hashlib.sha256(data).hexdigest()}"', table)
+            data = (folder / match[1]).read_bytes()
+            facts = {"size": len(data), "sha256": f'"{hashlib.sha256(data).hexdigest()}"'}
+            for name, value in facts.items():
+                table, count = re.subn(rf"(?m)^{name} = .*", f"{name} = {value}", table)
+                if count != 1:
+                    raise ValueError(f"the table of {match[1]} has {count} lines `{name} = ...` where it needs one")
+            tables[i] = table
     return "".join(tables)
 
 
 if __name__ == "__main__":
     manifest = FOLDER / "models.toml"
-    manifest.write_text(refreshed(manifest.read_text()))
+    text = refreshed(manifest.read_text())
+    part = manifest.with_suffix(".part")
+    part.write_text(text)
+    part.replace(manifest)

@@ -28,7 +28,7 @@ def crops(
     "original", "bicubic" and the keys of `open_enlarger`, whose enlargers are opened one after the other;
     fail: told of those that don't work, which are left out."""
     wanted = _spread(pictures.count, count)
-    chosen = [pair for index, pair in enumerate(pictures.pairs()) if index in wanted]
+    chosen = list(pictures.pairs(wanted))
     places = [most_detailed(hr) for _, _, hr, _ in chosen]
     images = [{"original": _data_uri(hr[place])} for (_, _, hr, _), place in zip(chosen, places, strict=True)]
     for name, opened in {"bicubic": lambda: enlarge_bicubic, **open_enlarger}.items():

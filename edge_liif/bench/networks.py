@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..compress.frozen import pictures_digest
+from ..compress.frozen import path_of, pictures_digest
 from ..compress.real_pictures import crops
 from ..model.checkpoint import load_network, save_network
 from ..model.convert import with_known_answer
@@ -39,8 +39,9 @@ def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], sto
     if recipe.config is None:
         return _described(resolved.path, scales, {})
     pictures = None if recipe.calibrate_on is None else crops([recipe.calibrate_on])
-    calibration = "synthetic" if pictures is None else pictures_digest(pictures)
-    key = key_of("network", sha256_of(resolved.path), recipe.config.to_dict(), calibration, code_version())
+    calibration = _frozen_digest(resolved.path) if pictures is None else pictures_digest(pictures)
+    versions = {package: importlib.metadata.version(package) for package in ("torch", "torchao", "numpy")}
+    key = key_of("network", sha256_of(resolved.path), recipe.config.to_dict(), calibration, versions, code_version())
     path, facts = store.path(key, ".safetensors"), store.get(key)
     if facts is None or not path.is_file() or sha256_of(path) != facts["sha256"]:
         facts = _compressed(resolved.path, resolved.sha256_expected, recipe, pictures, path)
@@ -49,20 +50,24 @@ def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], sto
     return _described(path, scales, facts["sensitivity"])
 
 
+def _frozen_digest(model: Path) -> str:
+    """Of the statistics on file that `compress` takes for this model; "synthetic" where there are none."""
+    statistics = path_of(load_network(model).spec.name)
+    return "synthetic" if statistics is None or not statistics.is_file() else sha256_of(statistics)
+
+
 def _compressed(source: Path, sha256: str | None, recipe: BenchRecipe, pictures: Any, path: Path) -> dict[str, Any]:
     from ..compress.pipeline import compress
 
     assert recipe.config is not None
     network = load_network(source, sha256)
     told = recipe.config.method in ("lockstep", "moments") and recipe.config.statistics != "analytic"
-    begin = time.perf_counter()
     small, report = compress(
         network, recipe.config, pictures, "given pictures" if pictures is None else "real pictures", layers=told
     )
-    seconds = time.perf_counter() - begin
     spec = replace(small.spec, name=f"{network.spec.name}-{recipe.name}".replace(":", "-"))
     save_network(with_known_answer(replace(small, spec=spec)), path)
-    return {"seconds": seconds, "sensitivity": {row.layer: row.share for row in report.layers or []}}
+    return {"sensitivity": {row.layer: row.share for row in report.layers or []}}
 
 
 def _described(path: Path, scales: tuple[float, ...], sensitivity: Mapping[str, float]) -> NetworkFile:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from ..evaluate.datasets import Dataset, Downsample, load_rgb, low_resolution
 from ..evaluate.lpips import Distance
 from ..evaluate.metrics import MS_SSIM_SMALLEST, ms_ssim_y, psnr_y, ssim_y
-from ..evaluate.protocol import Enlarger
+from ..evaluate.protocol import Enlarger, check_enlarged
 from ..model.zoo import sha256_of
 from .store import key_of
 
 METRICS = ("psnr_y", "ssim", "ms_ssim", "lpips", "fidelity")
 # Of the reference's outputs, which every other point is compared with, so many bytes are kept.
 REMEMBERED_BYTES = 1 << 30
+Pair: TypeAlias = tuple[str, str, NDArray[np.uint8], NDArray[np.uint8]]
+"""Data set, picture's name, HR, LR."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,11 @@ class Pictures:
     def count(self) -> int:
         return len(self._shared())
 
-    def pairs(self) -> Any:
-        """(data set, picture's name, HR, LR) one after the other."""
-        for dataset, path in self._shared():
+    def pairs(self, wanted: Container[int] | None = None) -> Iterator[Pair]:
+        """One after the other, all or those of these numbers."""
+        for number, (dataset, path) in enumerate(self._shared()):
+            if wanted is not None and number not in wanted:
+                continue
             pair = low_resolution(load_rgb(path), self.scale, self.downsample)
             yield dataset, path.name, pair.hr, pair.lr
 
@@ -85,12 +89,15 @@ def measure(
 ) -> list[dict[str, Any]]:
     """A dictionary for each picture: data set, image, and METRICS; fidelity is PSNR-Y to the reference's own output,
     None where there is no reference or they are equal; MS-SSIM is None for pictures too small for it, LPIPS for those
-    and where there is no function for it."""
+    and where there is no function for it. Raises EngineError for a result of another size or with values that are not
+    finite."""
     border = math.ceil(pictures.scale)
     found = []
     for dataset, image, hr, lr in pictures.pairs():
         size = hr.shape[:2]
-        result = np.clip(enlarge(lr.copy(), size), 0, 1)
+        result = enlarge(lr.copy(), size)
+        check_enlarged(result, hr.shape, image)
+        result = np.clip(result, 0, 1)
         own = None if reference is None else np.clip(reference(lr.copy(), size), 0, 1)
         near = math.inf if own is None else psnr_y(result, own, border)
         large = min(size) - 2 * border >= MS_SSIM_SMALLEST

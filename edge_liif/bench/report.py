@@ -102,7 +102,7 @@ def _bytes(point: Point, scale: float) -> int | None:
     if isinstance(point.peer, EnlargingPeer):
         return point.peer.bytes(scale)
     assert point.file is not None
-    whole = point.recipe.name == ORIGINAL and point.precision == "fp32"
+    whole = point.recipe.name == ORIGINAL and point.file.parent_sha256 is None and point.precision == "fp32"
     return point.file.fp32_bytes if whole else point.file.bytes
 
 

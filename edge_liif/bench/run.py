@@ -115,7 +115,10 @@ class _Steps:
 
     def __init__(self, sweep: Sweep, progress: Progress | None) -> None:
         self._sweep, self._progress = sweep, progress
-        self._done, self._total = 0, len(sweep.models) * len(sweep.recipes)
+        self._done, self._total = 0, 0
+
+    def compressing(self, recipes: int) -> None:
+        self._total += recipes
 
     def expect(self, points: list[Point], datasets: Any) -> None:
         pictures = sum(len(d.paths[: self._sweep.limit]) for d in datasets)
@@ -136,15 +139,15 @@ def _points(sweep: Sweep, store: Store, missing: list[dict[str, str]], steps: _S
     # before anything that takes long: the folder may hold no picture of use
     pictures = None if sweep.calibrate_on is None else crops_of([sweep.calibrate_on])
     parents = {base.sha256: model for model, base in bases.items()}
+    recipes = [r for r in sweep.recipes if r.config is not None]
+    steps.compressing(len(recipes) * sum(base.parent_sha256 is None for base in bases.values()))
     # those that others were made from come first
     for model, base in sorted(bases.items(), key=lambda item: item[1].parent_sha256 is not None):
-        recipes = [r for r in sweep.recipes if r.config is not None]
         if base.parent_sha256 is not None:
             # compressed already: measured as it is, beside the network that it came from
             parent = parents.get(base.parent_sha256)
             recipe = UNCOMPRESSED if parent is None else BenchRecipe(model, None)
             points += _ways(sweep, parent or model, recipe, base, missing)
-            steps(model, len(sweep.recipes))
             continue
         wanted = replace(sweep, precisions=tuple(dict.fromkeys(["fp32", *sweep.precisions])))
         asked = any(r.config is None for r in sweep.recipes)
@@ -254,6 +257,7 @@ def _speed(sweep: Sweep, store: Store, scale: float, measured: Measured, steps: 
     names = {p.key: p.name for p in points}
     todo = [p.runner(scale, sweep) for p in points if p.key not in known]
     step = functools.partial(steps, f"timing at x{scale:g}")
+    step((len(points) - len(todo)) * (sweep.rounds + 1))
     if todo:
         for found, failed in time_in_turns(todo, reference.runner(scale, sweep), sweep.rounds, step):
             for name, facts in found.items():
@@ -275,9 +279,15 @@ def _crops(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured) -
     if found is None:
         openers = {key: functools.partial(p.open, sweep.threads) for key, p in points.items()}
 
+        complete = True
+
         def fail(key: str, error: Exception) -> None:
+            nonlocal complete
+            complete = False
             measured.missing.append({"name": f"crops of {points[key].name}", "reason": str(error)})
 
         found = crops(pictures, openers, sweep.crops, fail)
-        store.put(key, found)
+        if complete:
+            # what failed for want of memory may have it next time
+            store.put(key, found)
     return list(found)

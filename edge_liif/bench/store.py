@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -9,12 +10,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import OutputError, UsageError
 from ..image.part_file import os_reason
 
 PACKAGE = Path(__file__).parents[1]
-# What numbers depend on: everything but the command line, files of pictures
-NUMERIC = ("bench", "compress", "engine", "evaluate", "model", "tiling", "geometry.py", "upscaler.py")
+# What numbers depend on, times and peak memory among them: everything but the command line and files of pictures
+_FOLDERS = ("bench", "compress", "engine", "evaluate", "model", "tiling")
+_FILES = ("geometry.py", "memory.py", "options.py", "scale.py", "upscaler.py", "work.py")
+NUMERIC = (*_FOLDERS, *_FILES, "image/pixel_file.py", "image/source.py", "image/vips.py")
 # and how they are shown: a better page must not cost hours of measuring
 SHOWN = ("answers", "compare_page", "document", "page", "recommend", "report", "tables")
 
@@ -22,7 +25,7 @@ SHOWN = ("answers", "compare_page", "document", "page", "recommend", "report", "
 class Store:
     """JSON values and files in one folder. Writing is atomic; a value that can't be read counts as absent.
 
-    Raises UsageError for a folder that can't be made or written to."""
+    Raises UsageError for a folder that can't be made or written to; `put` raises OutputError, of a full disk say."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,8 +47,13 @@ class Store:
 
     def put(self, key: str, value: Any) -> None:
         part = self.path(key, f".{os.getpid()}.part")
-        part.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")
-        part.replace(self.path(key, ".json"))
+        try:
+            part.write_text(json.dumps(value, allow_nan=False), encoding="utf-8")
+            part.replace(self.path(key, ".json"))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise OutputError(f"--work {self.folder}: can't be written ({os_reason(error)})") from error
 
 
 def key_of(*facts: Any) -> str:

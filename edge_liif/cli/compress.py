@@ -62,7 +62,10 @@ def compress(
     from ..compress.config import CompressConfig
 
     if config is not None:
-        if prune or weight_bits or activation_bits or method != "lockstep" or seed or keep or statistics != "synthetic":
+        given = (method, prune, weight_bits, activation_bits, scale, multiple, equalise, seed, keep, statistics)
+        names = ("method", "prune", "weight_bits", "activation_bits", "scale", "multiple", "equalise", "seed")
+        defaults = [getattr(CompressConfig, name) for name in names]
+        if list(given) != [*defaults, None, CompressConfig.statistics]:
             raise UsageError("--config holds all settings; give it or the options, not both")
         settings = CompressConfig.from_toml(config)
     else:

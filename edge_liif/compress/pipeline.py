@@ -75,10 +75,12 @@ def compress(
     """
     if network.spec.compression is not None:
         raise ModelError(f"model {network.spec.name} is compressed already; compress the one it was made from")
-    names = [name.removesuffix(".weight") for name in network.tensors if name.endswith(".weight")]
+    names = [name.removesuffix(".weight") for name in network.spec.tensor_shapes if name.endswith(".weight")]
     for pattern in config.keep:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise UsageError(f"compression: keep {pattern!r} fits no layer; they are {names[0]} to {names[-1]}")
+        # the first convolution stays in float, whatever is asked for
+        if not any(fnmatchcase(name, pattern) for name in names[1:]):
+            floats = f" ({names[0]} stays in float)" if fnmatchcase(names[0], pattern) else ""
+            raise UsageError(f"compression: keep {pattern!r} fits no layer{floats}; they are {names[1]} to {names[-1]}")
     analytic = config.statistics == "analytic"
     if analytic and (pictures is not None or layers):
         raise UsageError("compression: analytic statistics look at no pictures, and know no errors of layers")

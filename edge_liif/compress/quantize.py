@@ -22,6 +22,8 @@ BLOCK = 128
 LOWEST_EXPONENT = -16
 # Values of each channel that ranges are searched on.
 MOST_SAMPLES = 20_000
+# Scale of what was zero on every calibration picture: next to nothing, but within the exponents of its neighbours.
+SILENT_SCALE = 2.0**-16
 
 
 def largest_integer(bits: int) -> int:
@@ -122,6 +124,8 @@ def activation_quantization(
     if not per_channel:
         flat = flat.reshape(1, -1)
     peak = values.abs().amax([d for d in range(values.ndim) if d != 1]) if per_channel else values.abs().max()[None]
+    if not peak.any():
+        return quantization_of_scales(torch.full_like(peak.float(), SILENT_SCALE), bits, signed, base)
     low, top = ActivationQuantization(1.0, bits, signed).levels
     full = peak.float().clamp_min(1e-8) / top
     best, least = full.clone(), torch.full_like(full, torch.inf)

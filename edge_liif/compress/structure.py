@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..model import edsr, liif, rdn
 from ..model.checkpoint import Network
@@ -40,12 +39,6 @@ def details(group: ChannelGroup, spec: ModelSpec) -> str:
         lines.append(f"  read by {name} as inputs {start}..{start + group.width - 1}, {each} weights a channel")
     lines.append(f"  one channel removed: {total} parameters less")
     return "\n".join(lines)
-
-
-def columns(network_shape: tuple[int, ...], channels: Sequence[int]) -> NDArray[np.int64]:
-    """Columns of a weight, seen as a matrix (O, I * taps), that belong to some of its input channels."""
-    taps = int(np.prod(network_shape[2:]))
-    return (np.asarray(channels, np.int64)[:, None] * taps + np.arange(taps)).reshape(-1)
 
 
 def inputs_left(spec: ModelSpec, kept: Kept) -> dict[str, list[int]]:

@@ -146,6 +146,17 @@ def evaluate(
     return rows
 
 
+def check_enlarged(result: NDArray[np.float32], shape: tuple[int, ...], what: str) -> None:
+    """Raises EngineError, beginning with `what`, for a result that is no float32 array of this shape, or not finite."""
+    if result.shape != shape or result.dtype != np.float32:
+        raise EngineError(
+            f"{what}: expected float32 of {shape}, got {result.dtype} of {result.shape}; "
+            "the enlarger is not usable for a measurement."
+        )
+    if not np.isfinite(result).all():
+        raise EngineError(f"{what}: the result has values that are infinite or not numbers.")
+
+
 def _methods(enlargers: Mapping[str, Enlarger]) -> dict[str, Enlarger]:
     if BICUBIC in enlargers:
         raise UsageError(f"The name {BICUBIC!r} is the baseline's, which is always measured; rename the enlarger.")
@@ -161,13 +172,7 @@ def _score(
     start = time.perf_counter()
     result = enlarge(own_lr, (height, width))
     seconds = time.perf_counter() - start
-    if result.shape != hr.shape or result.dtype != np.float32:
-        raise EngineError(
-            f"{method} on {image}: expected float32 of {hr.shape}, got {result.dtype} of {result.shape}; "
-            "the enlarger is not usable for a measurement."
-        )
-    if not np.isfinite(result).all():
-        raise EngineError(f"{method} on {image}: the result has values that are infinite or not numbers.")
+    check_enlarged(result, hr.shape, f"{method} on {image}")
     try:
         return ImageScore(image, psnr_y(result, hr, shave), ssim_y(result, hr, shave), seconds)
     except UsageError as error:

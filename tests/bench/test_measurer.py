@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("torchao")
 
+from edge_liif.bench.enlargers import enlarger
 from edge_liif.bench.measurer import measurer
-from edge_liif.bench.quality import Pictures
+from edge_liif.bench.quality import Pictures, measure
 from edge_liif.errors import EngineError, ModelError
 from edge_liif.evaluate.datasets import Dataset
+from edge_liif.evaluate.protocol import evaluate
 from edge_liif.model.checkpoint import save_network
 from edge_liif.model.convert import with_known_answer
 
@@ -59,6 +63,28 @@ def test_processes_measure_what_one_does(pictures, networks):
     assert [(s["dataset"], s["image"]) for s in alone[0]] == [(d, f"{k}.png") for k, d in enumerate("aaabb")]
     assert len({s["psnr_y"] for s in alone[1]}) == 5 and alone[0][0]["fidelity"] != alone[2][0]["fidelity"]
     assert len(processes) == 2 and not any(process.is_alive() for process in processes)
+
+
+@pytest.mark.parametrize("scale", [2.0, 2.7])
+def test_scores_are_those_of_evaluate(pictures, networks, scale):
+    scaled = replace(pictures, scale=scale)
+    enlarge = enlarger(*networks[0], None)
+    rows = evaluate({"network": enlarge}, scaled.datasets, [scale])
+    ours = [row for row in rows if row.method == "network"]
+    expected = {row.dataset: [(s.image, s.psnr_y, s.ssim_y) for s in row.images] for row in ours}
+    found = measure(enlarge, None, scaled, nothing)
+    for dataset, images in expected.items():
+        assert [(s["image"], s["psnr_y"], s["ssim"]) for s in found if s["dataset"] == dataset] == images
+
+
+@pytest.mark.parametrize("kind", ["not a number", "another size"])
+def test_a_useless_result_is_the_failure_of_its_point(pictures, kind):
+    def enlarge(lr, size):
+        full = np.full((*size, 3), np.nan if kind == "not a number" else 0.5, np.float32)
+        return full if kind == "not a number" else full[1:]
+
+    with pytest.raises(EngineError, match=r"0\.png: "):
+        measure(enlarge, None, pictures, nothing)
 
 
 def test_a_point_that_fails_leaves_the_others(pictures, networks):

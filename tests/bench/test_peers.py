@@ -24,7 +24,7 @@ from edge_liif.bench.run import run_sweep
 from edge_liif.bench.store import Store
 from edge_liif.bench.sweep import Sweep, sweep_settings
 from edge_liif.bench.tables import to_markdown
-from edge_liif.errors import EngineError, UsageError
+from edge_liif.errors import EngineError, OutOfMemory, UsageError
 from edge_liif.evaluate.protocol import enlarge_bicubic
 from edge_liif.model.checkpoint import save_network
 from edge_liif.model.convert import with_known_answer
@@ -181,6 +181,53 @@ def test_a_peer_stands_where_it_has_the_scale(toy, tmp_path, photograph, monkeyp
     assert [shown[0]["id"] in crop["images"] for crop in report["crops"]] == [True, False]
     assert "PSNR and SSIM rate such networks low by design" in report["protocol"]
     assert "| doubler (perceptual) |" in to_markdown(report)
+
+
+def _about_doubler(measured) -> list[str]:
+    return [m["name"] for m in measured.missing if "doubler" in m["name"]]
+
+
+def test_what_fails_is_named_and_tried_again(toy, tmp_path, photograph, monkeypatch):
+    """A peer with useless results leaves the others; crops that lack it are not kept."""
+    import cv2
+
+    data = tmp_path / "data"
+    data.mkdir()
+    cv2.imwrite(str(data / "a.png"), photograph)
+    broken: list[str] = []
+
+    def opened(threads):
+        def enlarge(lr, size):
+            result = _doubled(threads)(lr, size)
+            if "quality" in broken:
+                result[0, 0] = np.nan
+            if "crops" in broken:
+                raise OutOfMemory("no memory")
+            return result
+
+        return enlarge
+
+    peer = EnlargingPeer("doubler", {"numpy": "numpy"}, "", "perceptual", opened, (2,), lambda scale: [])
+    for place in (peers_points, table):
+        monkeypatch.setattr(place, "ENLARGING", [peer])
+        monkeypatch.setattr(place, "QUANTIZING", [])
+    monkeypatch.setitem(table.BY_NAME, peer.name, peer)
+    sweep = Sweep((str(toy),), (data,), (UNCOMPRESSED,), (2.0,), precisions=("fp32",), rounds=0, crops=1, peers=True)
+    store = Store(tmp_path / "work")
+    broken.append("quality")
+    measured = run_sweep(sweep, store)
+    assert _about_doubler(measured) == ["doubler at x2"] and len(measured.quality) == 2
+    broken.clear()
+    measured = run_sweep(sweep, store)
+    assert not _about_doubler(measured) and len(measured.quality) == 3
+    for key in [p for p in store.folder.iterdir() if '"images"' in p.read_text(errors="ignore")]:
+        key.unlink()  # the crops, which were made
+    broken.append("crops")
+    measured = run_sweep(sweep, store)
+    assert _about_doubler(measured) == ["crops of doubler"] and len(measured.crops[0]["images"]) == 3
+    broken.clear()
+    measured = run_sweep(sweep, store)
+    assert not _about_doubler(measured) and len(measured.crops[0]["images"]) == 4
 
 
 @pytest.mark.skipif(not HERE, reason="no quantizer is installed")

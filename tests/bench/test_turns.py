@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from edge_liif.bench.turns import Runner, time_in_turns
@@ -32,6 +36,21 @@ def test_peers_are_timed_against_the_reference() -> None:
     assert other["ratio_low"] <= other["ratio"] <= other["ratio_high"]
     assert other["start_seconds"] > other["seconds"] and other["peak_bytes"] > 20 << 20
     assert len(steps) == 3 + 2 * 3
+
+
+def test_what_a_library_prints_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "printing.py"
+    program.write_text(
+        "import sys\n"
+        "from edge_liif.bench import enlargers, timed\n"
+        "first = enlargers.enlarger\n"
+        "timed.enlarger = lambda *a: (print('a peer says hello'), first(*a))[1]\n"
+        "timed.main(sys.argv[1:])\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setattr("edge_liif.bench.turns.CHILD", "printing")
+    facts, failed = one_group([], _peer("bicubic (PIL)"), 2, lambda: None)
+    assert not failed and facts["bicubic (PIL)"]["rounds"] == 2
 
 
 def test_a_process_that_dies_in_its_turn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

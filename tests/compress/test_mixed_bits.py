@@ -85,6 +85,8 @@ def test_keep_is_about_layers_that_are_there_and_quantized(network, pictures):
         CompressConfig(prune=0.1, keep={"imnet.*": 8})
     with pytest.raises(UsageError, match="fits no layer"):
         compress(network, CompressConfig(weight_bits=8, keep={"decoder.*": 8}), pictures)
+    with pytest.raises(UsageError, match=r"SFENet1 stays in float"):
+        compress(network, CompressConfig(weight_bits=8, keep={"encoder.SFENet1": 4}), pictures)
 
 
 def test_a_configuration_with_patterns_goes_through_toml(tmp_path):

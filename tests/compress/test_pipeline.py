@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from edge_liif.compress import prune, scores
 from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.methods import METHODS
 from edge_liif.compress.pipeline import compress
-from edge_liif.compress.structure import multiply_adds
+from edge_liif.compress.structure import multiply_adds, narrowed
 from edge_liif.engine.base import TileShape
 from edge_liif.engine.simulated import SimulatedEngine
 from edge_liif.engine.torch import TorchEngine
@@ -54,6 +55,32 @@ def enlarged(net: Network, picture: np.ndarray, precision: str = "fp32") -> np.n
 def error(net: Network, small: Network, pictures: np.ndarray, precision: str = "fp32") -> float:
     differences = [enlarged(net, p) - enlarged(small, p, precision) for p in pictures[:3]]
     return float(np.mean(np.square(differences)))
+
+
+@pytest.mark.parametrize("kind", ["rdn", "edsr"])
+def test_pruning_by_magnitude_is_narrowing(kind, pictures):
+    net = network(kind)
+    config = CompressConfig("magnitude", prune=0.3, queries=128)
+    small, report = compress(net, config, pictures)
+    kept = prune.choose(net, scores.by_weights(net, METHODS["magnitude"].score), config.prune, 3.0, config.multiple)
+    expected = narrowed(net, kept)
+    assert report.widths and expected.spec.tensor_shapes == small.spec.tensor_shapes
+    for name, tensor in expected.tensors.items():
+        assert np.array_equal(small.tensors[name], tensor), name
+
+
+@pytest.mark.parametrize("gain", [1.0, 1000.0])
+@pytest.mark.parametrize("method", ["rtn", "lockstep"])
+def test_a_dense_convolution_that_is_silent_on_all_pictures(method, gain, pictures):
+    net = network("rdn")
+    tensors = {name: tensor.copy() for name, tensor in net.tensors.items()}
+    tensors["encoder.RDBs.0.convs.0.conv.0.bias"][:] = -1e6  # its ReLU never opens
+    for name in ("weight", "bias"):  # and what it is read with may be large
+        tensors[f"encoder.SFENet2.{name}"] *= np.float32(gain)
+    small, _ = compress(replace(net, tensors=tensors), CompressConfig(method, 0.0, 8, 8, queries=128), pictures)
+    assert all(np.isfinite(tensor).all() for tensor in small.tensors.values())
+    relative = error(replace(net, tensors=tensors), small, pictures, "int8")
+    assert relative < 0.01 * np.var(enlarged(replace(net, tensors=tensors), pictures[0]))
 
 
 @pytest.mark.parametrize("kind", ["rdn", "edsr"])

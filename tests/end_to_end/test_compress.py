@@ -150,6 +150,9 @@ def test_a_small_model_is_not_made_smaller_twice(cli, refused, model):
             2,
         ),
         (("--weight-bits", "8", "--config", "c.toml", "-o", "small.safetensors"), "not both", 2),
+        (("--scale", "2", "--config", "c.toml", "-o", "small.safetensors"), "not both", 2),
+        (("--multiple", "32", "--config", "c.toml", "-o", "small.safetensors"), "not both", 2),
+        (("--equalise", "--config", "c.toml", "-o", "small.safetensors"), "not both", 2),
     ],
 )
 def test_bad_calls(refused, model, arguments, message, status):

@@ -34,10 +34,20 @@ SMALL = {
 
 
 class Train:
-    """Runs weights/train/train.py; settings override the configuration, with __ for the dot."""
+    """Runs weights/train/train.py on the photographs in `data`; settings override the configuration, with __ for the
+    dot."""
 
-    def __call__(self, config: str, out: Path, iterations: int, **settings: str) -> subprocess.CompletedProcess[str]:
-        command = self._command(config, out, iterations, settings)
+    def __call__(
+        self,
+        config: str,
+        out: Path,
+        iterations: int,
+        data: Path = REPOSITORY / "examples",
+        validate: Path | None = None,
+        **settings: str,
+    ) -> subprocess.CompletedProcess[str]:
+        command = self._command(config, out, iterations, settings, data)
+        command += [] if validate is None else ["--validate", str(validate)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def start(self, config: str, out: Path, iterations: int, **settings: str) -> subprocess.Popen:
@@ -45,10 +55,17 @@ class Train:
         command = self._command(config, out, iterations, settings)
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def _command(self, config: str, out: Path, iterations: int, settings: dict[str, str]) -> list[str]:
+    def _command(
+        self,
+        config: str,
+        out: Path,
+        iterations: int,
+        settings: dict[str, str],
+        data: Path = REPOSITORY / "examples",
+    ) -> list[str]:
         overrides = {**SMALL, "schedule.iterations": str(iterations)}
         overrides |= {name.replace("__", "."): value for name, value in settings.items()}
-        command = [sys.executable, str(TRAIN / "train.py"), str(TRAIN / config), "--data", str(REPOSITORY / "examples")]
+        command = [sys.executable, str(TRAIN / "train.py"), str(TRAIN / config), "--data", str(data)]
         command += ["--out", str(out), "--threads", "2", "--device", "cpu"]
         for name, value in overrides.items():
             command += ["--set", f"{name}={value}"]

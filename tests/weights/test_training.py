@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from edge_liif.model.checkpoint import read_liif_checkpoint
+from tests.conftest import REPOSITORY
 
 
 def losses(out: Path) -> list[float]:
@@ -87,6 +89,47 @@ def test_another_configuration_does_not_continue_a_run(train, tmp_path):
     other = train("rdn-liif-s.toml", tmp_path / "run", 5, schedule__rate="1e-3")
     assert other.returncode == 1
     assert "belongs to another configuration" in other.stderr
+
+
+def test_other_photographs_do_not_continue_a_run(train, tmp_path):
+    assert train("rdn-liif-s.toml", tmp_path / "run", 5).returncode == 0
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    shutil.copy(REPOSITORY / "examples" / "kodim08.png", fewer)
+    other = train("rdn-liif-s.toml", tmp_path / "run", 5, data=fewer)
+    assert other.returncode == 1 and "was made with other photographs" in other.stderr
+
+
+def test_a_run_that_goes_wrong_keeps_its_last_good_checkpoint(train, tmp_path):
+    done = train("rdn-liif-s.toml", tmp_path / "run", 60, schedule__rate="1e30", report__checkpoint="1")
+    assert done.returncode == 1 and "lower schedule.rate, with another --out" in done.stderr
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    assert not checkpoint.exists() or all(t.isfinite().all() for t in tensors(checkpoint).values())
+
+
+def test_what_was_logged_after_the_checkpoint_is_logged_once(train, tmp_path):
+    assert train("rdn-liif-s.toml", tmp_path / "run", 40, report__checkpoint="25").returncode == 0
+    log = tmp_path / "run" / "log.jsonl"
+    before = log.read_text()
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    torch.save(state | {"step": 20}, tmp_path / "run" / "checkpoint.pt")
+    log.write_text(before + '{"step": 4')  # killed while it wrote
+    assert train("rdn-liif-s.toml", tmp_path / "run", 40, report__checkpoint="25").returncode == 0
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert steps == [json.loads(line)["step"] for line in before.splitlines()]
+
+
+def test_a_start_without_steps_is_measured(train, tmp_path):
+    done = train("rdn-liif-s.toml", tmp_path / "run", 0, validate=REPOSITORY / "examples", report__limit="1")
+    assert done.returncode == 0, done.stderr
+    (entry,) = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert entry["step"] == 0 and any(name.startswith("psnr tiny") for name in entry)
+
+
+def test_a_wrong_folder_to_measure_on_is_found_out_first(train, tmp_path):
+    done = train("rdn-liif-s.toml", tmp_path / "run", 5, validate=tmp_path / "absent")
+    assert done.returncode == 1 and done.stderr.startswith("train: ") and "absent" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

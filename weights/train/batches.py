@@ -6,6 +6,8 @@ queries are batched operations. Batch number n depends on the seed and n alone, 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +85,14 @@ class Batches:
         # by the square root of the area: large pictures count more, but do not drown the small ones
         self._chances = np.sqrt(areas) / np.sqrt(areas).sum()
         self.device = pictures[0].device
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Of all the photographs' pixels, in their order: another one would change every batch."""
+        found = hashlib.sha256()
+        for picture in self.pictures:
+            found.update(repr(tuple(picture.shape)).encode() + picture.cpu().numpy().tobytes())
+        return found.hexdigest()
 
     def __getitem__(self, number: int) -> Batch:
         rng = np.random.default_rng((self.seed, number))

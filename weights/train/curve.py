@@ -37,7 +37,7 @@ def draw(logs: list[Path], output: Path) -> None:
             left.plot(*zip(*losses, strict=True), linewidth=0.8, label=path.parent.name)
         for name, points in measured.items():
             right.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
-    for axes, title in ((left, "L1 of pixels in -1..1, batches of all scales"), (right, "PSNR-Y, dB")):
+    for axes, title in ((left, "loss of batches of all scales"), (right, "PSNR-Y, dB")):
         axes.set(xlabel="step", title=title)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)

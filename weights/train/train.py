@@ -11,6 +11,7 @@ setting.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -28,6 +29,8 @@ from learner import AxisTable, Learner, groups_by_rate
 from settings import Config, Start, read_config
 from validate import validate
 
+from edge_liif.errors import UsageError
+from edge_liif.evaluate import find_datasets
 from edge_liif.model.checkpoint import Network, load_network, random_network
 from edge_liif.model.edsr import EDSRSpec
 from edge_liif.model.liif import DecoderSpec
@@ -37,6 +40,7 @@ from edge_liif.model.zoo import resolve
 
 # Number of the first batch that a start in closed form looks at; training never gets there.
 START_BATCH = 1_000_000_000
+REMEDY = "lower schedule.rate, with another --out"
 
 
 def first_networks(config: Config, batches: Batches) -> list[Network]:
@@ -97,6 +101,8 @@ class Run:
             saved = torch.load(self.checkpoint, map_location=device, weights_only=True)
             if saved["config"] != comparable(config):
                 raise SystemExit(f"train: {self.checkpoint} belongs to another configuration; give another --out")
+            if saved["pictures"] != batches.digest:
+                raise SystemExit(f"train: {self.checkpoint} was made with other photographs; give another --out")
         networks = self._named_only() if saved else first_networks(config, batches)
         self.learner = Learner(networks, device)
         if saved:
@@ -115,6 +121,7 @@ class Run:
                     self.average[name].copy_(saved["average"][name])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.seconds, self.iterations = saved["step"], saved["seconds"], saved["iterations"]
+            self._forget_later_entries()
         self.teacher = None
         if config.teacher.weight or config.teacher.keep:
             network = load(config.teacher.model)
@@ -135,14 +142,15 @@ class Run:
         losses: list[torch.Tensor] = []
         began = time.perf_counter() - self.seconds
         timed = (self.step, time.perf_counter())
+        warm = max(1, schedule.warmup)
         batches = in_advance(self.batches, self.step)
         while self.step < self.iterations:
             losses.append(self._learn(next(batches)))
             self.step += 1
             self.seconds = time.perf_counter() - began
-            if schedule.minutes and self.step == schedule.warmup // 2:
+            if schedule.minutes and self.step == warm // 2:
                 timed = (self.step, self._now())  # what came before may have been compilation
-            if schedule.minutes and self.step == schedule.warmup:
+            if schedule.minutes and self.step == warm:
                 speed = (self.step - timed[0]) / (self._now() - timed[1])
                 left = max(0.0, 60 * schedule.minutes - self.seconds)
                 self.iterations = self.step + max(1, int(speed * left))
@@ -155,11 +163,13 @@ class Run:
                     {"step": self.step, "loss": round(loss, 5), "rate": self.rate(), "seconds": round(self.seconds)}
                 )
                 if not math.isfinite(loss):
-                    raise SystemExit(f"train: the loss is not finite at step {self.step}; lower schedule.rate")
-            if self.step % report.validate == 0 or last:
-                self.validate(folders)
+                    raise SystemExit(f"train: the loss is not finite at step {self.step}; {REMEDY}")
             if self.step % report.checkpoint == 0 or last:
                 self.save()
+            if self.step % report.validate == 0 or last:
+                self.validate(folders)
+        if self.iterations == 0:
+            self.validate(folders)
         self.export()
 
     def _now(self) -> float:
@@ -238,10 +248,25 @@ class Run:
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(line + "\n")
 
+    def _forget_later_entries(self) -> None:
+        """Of what was logged after the checkpoint, and of a line cut short: all of it comes again."""
+        path = self.folder / "log.jsonl"
+        kept = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            with contextlib.suppress(json.JSONDecodeError):
+                if json.loads(line).get("step", 0) <= self.step:
+                    kept.append(line + "\n")
+        path.write_text("".join(kept))
+
     def save(self) -> None:
+        if not all(bool(t.isfinite().all()) for t in self.learner.tensors.values()):
+            raise SystemExit(
+                f"train: weights are not finite at step {self.step}; the last checkpoint is kept; {REMEDY}"
+            )
         part = self.checkpoint.with_suffix(".part")
         state = {
             "config": comparable(self.config),
+            "pictures": self.batches.digest,
             "step": self.step,
             "seconds": self.seconds,
             "iterations": self.iterations,
@@ -279,6 +304,11 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     config = read_config(arguments.config, arguments.set)
     device = torch.device(arguments.device)
+    try:
+        if arguments.validate:
+            find_datasets(arguments.validate)  # found out now, not after hours
+    except UsageError as error:
+        raise SystemExit(f"train: {error}") from error
     arguments.out.mkdir(parents=True, exist_ok=True)
     data = config.data
     pictures = load_pictures(arguments.data, device, math.ceil(data.patch * data.scales[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from edge_liif.engine.torch import TorchEngine
@@ -14,10 +15,11 @@ from edge_liif.upscaler import window_reader
 def validate(
     network: Network, folder: Path, scale: float, quality: int | None, precision: str, device: str, limit: int
 ) -> float:
-    """Mean PSNR-Y in dB; LR by PIL bicubic, JPEG-coded (4:2:0) at `quality` if that is given."""
+    """Mean PSNR-Y in dB of the first `limit` pictures of each data set; LR by PIL bicubic, JPEG-coded (4:2:0) at
+    `quality` if that is given."""
     engine = TorchEngine(network, precision, device)
     values = []
-    for path in [p for dataset in find_datasets([folder]) for p in dataset.paths][:limit]:
+    for path in [p for dataset in find_datasets([folder]) for p in dataset.paths[:limit]]:
         hr, lr, _ = low_resolution(load_rgb(path), scale, "pil")
         if quality is not None:
             from edge_liif.evaluate.degrade import jpeg_coded
@@ -32,5 +34,5 @@ def validate(
             stop = min(start + 96, hr.shape[0])
             rows = axis_queries(height, hr.shape[0], start, stop)
             result[start:stop] = engine.decode(hidden, Geometry(rows, columns, cell))
-        values.append(psnr_y(result.clip(0, 1), hr, int(scale)))
+        values.append(psnr_y(result.clip(0, 1), hr, math.ceil(scale)))
     return sum(values) / len(values)
