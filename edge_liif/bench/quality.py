@@ -98,8 +98,11 @@ def measure(
         result = enlarge(lr.copy(), size)
         check_enlarged(result, hr.shape, image)
         result = np.clip(result, 0, 1)
-        own = None if reference is None else np.clip(reference(lr.copy(), size), 0, 1)
-        near = math.inf if own is None else psnr_y(result, own, border)
+        near = math.inf
+        if reference is not None:
+            own = reference(lr.copy(), size)
+            check_enlarged(own, hr.shape, f"{image}, uncompressed network")
+            near = psnr_y(result, np.clip(own, 0, 1), border)
         large = min(size) - 2 * border >= MS_SSIM_SMALLEST
         truth = psnr_y(result, hr, border)
         found.append(

@@ -27,6 +27,7 @@ def main(arguments: list[str]) -> None:
     # what libraries print is no answer
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    sys.stdout = sys.stderr
     picture = textured(int(height), int(width))
 
     def opened() -> Callable[[np.ndarray], None]:

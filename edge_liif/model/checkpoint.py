@@ -5,7 +5,6 @@ Nothing is ever unpickled with code in it: a foreign .pth is read with torch's `
 
 from __future__ import annotations
 
-import os
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -111,7 +110,7 @@ def save_network(network: Network, path: Path, dtype: type[np.floating] = np.flo
     tensors = to_stored(network.spec, network.tensors, dtype)
     if network.known_answer is not None:
         tensors[KNOWN_ANSWER] = np.ascontiguousarray(network.known_answer)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes may write the same model
+    part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(save(tensors, {SPEC_KEY: network.spec.to_json()}))
         part.replace(path)

@@ -18,7 +18,7 @@ from edge_liif.bench.measurer import measurer
 from edge_liif.bench.quality import Pictures, measure
 from edge_liif.errors import EngineError, ModelError
 from edge_liif.evaluate.datasets import Dataset
-from edge_liif.evaluate.protocol import evaluate
+from edge_liif.evaluate.protocol import enlarge_bicubic, evaluate
 from edge_liif.model.checkpoint import save_network
 from edge_liif.model.convert import with_known_answer
 
@@ -85,6 +85,8 @@ def test_a_useless_result_is_the_failure_of_its_point(pictures, kind):
 
     with pytest.raises(EngineError, match=r"0\.png: "):
         measure(enlarge, None, pictures, nothing)
+    with pytest.raises(EngineError, match=r"0\.png, uncompressed network: "):
+        measure(enlarge_bicubic, enlarge, pictures, nothing)
 
 
 def test_a_point_that_fails_leaves_the_others(pictures, networks):

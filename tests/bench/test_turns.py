@@ -48,9 +48,13 @@ def test_what_a_library_prints_is_no_answer(tmp_path: Path, monkeypatch: pytest.
         "timed.main(sys.argv[1:])\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.setattr("edge_liif.bench.turns.CHILD", "printing")
     facts, failed = one_group([], _peer("bicubic (PIL)"), 2, lambda: None)
     assert not failed and facts["bicubic (PIL)"]["rounds"] == 2
+    broken = Runner("broken", ("nowhere.safetensors", "openvino", "fp32", "3", "9", "9", "0"))
+    _, failed = one_group([broken], _peer("bicubic (PIL)"), 1, lambda: None)
+    assert "no model file" in failed["broken"], "the reason, and not what was printed before it"
 
 
 def test_a_process_that_dies_in_its_turn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

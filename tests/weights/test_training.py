@@ -61,27 +61,34 @@ def test_a_stopped_run_goes_on_to_identical_state(train, tmp_path, config):
 
 
 @pytest.mark.parametrize(
-    ("share", "weight", "keep", "low", "high"),
+    ("start", "share", "weight", "keep", "low", "high"),
     [
-        ("0.0", "0.0", "1.0", 0.0, 1e-3),  # undamaged patches, and the student still is its teacher
-        ("1.0", "0.0", "1.0", 0.0, 0.0),  # damaged ones are not held
-        ("1.0", "1.0", "0.0", 0.1, 1.0),  # but guided, as long as the weight lasts
+        ("weights", "0.0", "0.0", "1.0", 0.0, 1e-3),  # undamaged patches, and the student still is its teacher
+        ("random", "0.0", "0.0", "1.0", 0.5, 100.0),  # another student is held to it
+        ("random", "0.0", "1.0", "0.0", 0.0, 0.0),  # but not by a weight that has faded
+        ("weights", "1.0", "0.0", "1.0", 0.0, 0.0),  # damaged ones are not held
+        ("weights", "1.0", "1.0", "0.0", 0.0, 0.0),  # and not guided when the weight has faded
     ],
 )
-def test_the_teacher_guides_damaged_patches_and_holds_clean_ones(train, tmp_path, share, weight, keep, low, high):
+def test_the_teacher_guides_damaged_patches_and_holds_clean_ones(
+    train, tmp_path, start, share, weight, keep, low, high
+):
     student = {
         "shape__encoder": "edsr",
         "shape__blocks": "16",
         "shape__heads": "{ tiny = [256, 256, 256, 256] }",
-        "start__method": "weights",
+        "start__method": start,
         "start__model": "edsr-baseline-liif",
         "start__centre": "false",
         "schedule__rate": "1e-6",
     }
     teacher = {"teacher__weight": weight, "teacher__keep": keep, "teacher__pixels": "0.0", "jpeg__share": share}
-    done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 3, **student, **teacher)
+    settings = {"teacher__until": "0.5", "report__log": "1"}
+    done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 3, **student, **teacher, **settings)
     assert done.returncode == 0, done.stderr
-    assert low <= losses(tmp_path / "run")[-1] <= high
+    first, *_, last = losses(tmp_path / "run")
+    assert low <= last <= high
+    assert (first > 0.1) == (start == "random" or (share, weight) == ("1.0", "1.0")), "it fades from the first step on"
 
 
 def test_another_configuration_does_not_continue_a_run(train, tmp_path):
@@ -117,6 +124,24 @@ def test_what_was_logged_after_the_checkpoint_is_logged_once(train, tmp_path):
     assert train("rdn-liif-s.toml", tmp_path / "run", 40, report__checkpoint="25").returncode == 0
     steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
     assert steps == [json.loads(line)["step"] for line in before.splitlines()]
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_its_log_anew(train, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.jsonl").write_text('{"step": 10, "loss": 1.0}\n{"step": 2')
+    assert train("rdn-liif-s.toml", tmp_path / "run", 20).returncode == 0
+    entries = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [e["step"] for e in entries] == [10, 20] and entries[0]["loss"] != 1.0
+
+
+def test_a_validation_that_was_stopped_is_done_again(train, tmp_path):
+    measured = {"validate": REPOSITORY / "examples", "report__limit": "1", "report__qualities": "[0, 10]"}
+    assert train("rdn-liif-s.toml", tmp_path / "run", 20, **measured).returncode == 0
+    log = tmp_path / "run" / "log.jsonl"
+    whole = log.read_text()
+    log.write_text("".join(whole.splitlines(True)[:-1]))  # the last of two measurements
+    assert train("rdn-liif-s.toml", tmp_path / "run", 20, **measured).returncode == 0
+    assert log.read_text() == whole
 
 
 def test_a_start_without_steps_is_measured(train, tmp_path):

@@ -101,7 +101,7 @@ class Run:
             saved = torch.load(self.checkpoint, map_location=device, weights_only=True)
             if saved["config"] != comparable(config):
                 raise SystemExit(f"train: {self.checkpoint} belongs to another configuration; give another --out")
-            if saved["pictures"] != batches.digest:
+            if saved.get("pictures", batches.digest) != batches.digest:
                 raise SystemExit(f"train: {self.checkpoint} was made with other photographs; give another --out")
         networks = self._named_only() if saved else first_networks(config, batches)
         self.learner = Learner(networks, device)
@@ -121,7 +121,7 @@ class Run:
                     self.average[name].copy_(saved["average"][name])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.seconds, self.iterations = saved["step"], saved["seconds"], saved["iterations"]
-            self._forget_later_entries()
+        self._forget_later_entries(started=saved is not None)
         self.teacher = None
         if config.teacher.weight or config.teacher.keep:
             network = load(config.teacher.model)
@@ -144,6 +144,9 @@ class Run:
         timed = (self.step, time.perf_counter())
         warm = max(1, schedule.warmup)
         batches = in_advance(self.batches, self.step)
+        # a start without steps, or what the run was stopped in
+        if self.step == self.iterations or (self.step and self.step % report.validate == 0):
+            self.validate(folders)
         while self.step < self.iterations:
             losses.append(self._learn(next(batches)))
             self.step += 1
@@ -154,10 +157,10 @@ class Run:
                 speed = (self.step - timed[0]) / (self._now() - timed[1])
                 left = max(0.0, 60 * schedule.minutes - self.seconds)
                 self.iterations = self.step + max(1, int(speed * left))
-                self.log({"iterations": self.iterations})
+                self.log({"step": self.step, "iterations": self.iterations})
             last = self.step >= self.iterations
             if self.step % report.log == 0 or last:
-                loss = torch.stack(losses).mean().item()  # the only wait for the device in this loop
+                loss = torch.stack(losses).mean().item()  # waits for the device
                 losses = []
                 self.log(
                     {"step": self.step, "loss": round(loss, 5), "rate": self.rate(), "seconds": round(self.seconds)}
@@ -168,8 +171,6 @@ class Run:
                 self.save()
             if self.step % report.validate == 0 or last:
                 self.validate(folders)
-        if self.iterations == 0:
-            self.validate(folders)
         self.export()
 
     def _now(self) -> float:
@@ -221,7 +222,7 @@ class Run:
         undamaged = (batch.lr == batch.clean).flatten(1).all(1)
         weights = torch.where(undamaged, max(fading, t.keep), fading)
         chosen = weights > 0  # the teacher looks at no patch in vain
-        if not chosen.any():
+        if max(fading, t.keep) == 0 or not chosen.any():
             return 0.0 * features.float().mean()  # a loss of no other term still has a gradient
         with torch.no_grad():
             clean = (batch.clean[chosen] / 127.5 - 1).contiguous(memory_format=torch.channels_last)
@@ -248,15 +249,19 @@ class Run:
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(line + "\n")
 
-    def _forget_later_entries(self) -> None:
-        """Of what was logged after the checkpoint, and of a line cut short: all of it comes again."""
+    def _forget_later_entries(self, started: bool) -> None:
+        """Leave out of the log what comes again: all behind the checkpoint, its own validation, a line cut short."""
         path = self.folder / "log.jsonl"
         kept = []
-        for line in path.read_text().splitlines() if path.exists() else []:
+        for line in path.read_text().splitlines() if started and path.exists() else []:
             with contextlib.suppress(json.JSONDecodeError):
-                if json.loads(line).get("step", 0) <= self.step:
+                entry = json.loads(line)
+                measured = any(name.startswith("psnr ") for name in entry)
+                if entry["step"] < self.step or (entry["step"] == self.step and not measured):
                     kept.append(line + "\n")
-        path.write_text("".join(kept))
+        part = path.with_suffix(".part")
+        part.write_text("".join(kept))
+        part.replace(path)
 
     def save(self) -> None:
         if not all(bool(t.isfinite().all()) for t in self.learner.tensors.values()):
