@@ -9,9 +9,10 @@ import pytest
 
 pytest.importorskip("torchao")
 
-from edge_liif.bench import run
+from edge_liif.bench import report, run
 from edge_liif.bench.peers.points import enlarging_point
 from edge_liif.bench.peers.table import BICUBIC
+from edge_liif.bench.recipe import UNCOMPRESSED
 from edge_liif.bench.run import Measured
 from edge_liif.bench.store import Store
 from edge_liif.bench.sweep import Sweep
@@ -75,3 +76,10 @@ def test_a_point_fails_at_one_scale_only() -> None:
     measured.fail(bicubic, 4.0, "no memory")
     assert measured.at(4.0) == [] and measured.at(2.0) == [bicubic]
     assert measured.missing == [{"name": "bicubic (PIL) at x4", "reason": "no memory"}]
+
+
+@pytest.mark.parametrize(("parent", "expected"), [(None, 400), ("ab" * 32, 50)])
+def test_a_network_in_floats_counts_its_floats_and_a_compressed_one_its_file(parent: str | None, expected: int) -> None:
+    file = SimpleNamespace(parent_sha256=parent, fp32_bytes=400, bytes=50)
+    point = SimpleNamespace(peer=None, file=file, recipe=UNCOMPRESSED, precision="fp32")
+    assert report._bytes(point, 3.0) == expected
