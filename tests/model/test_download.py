@@ -108,8 +108,8 @@ def answer(handler: BaseHTTPRequestHandler, site: Site) -> None:
     stop = min(len(body) if limit is None else limit for limit in (how.cut, how.stall))
     for first in range(0, stop, 10_000):
         block = body[first : min(first + 10_000, stop)]
+        seen.sent += len(block)  # before: the test may go on as soon as it has the last block
         handler.wfile.write(b"%x\r\n%s\r\n" % (len(block), block) if how.chunked else block)
-        seen.sent += len(block)
     if how.stall is not None:
         site.over.wait(15)
     elif how.chunked and how.cut is None:
