@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..compress.frozen import path_of, pictures_digest
+from ..compress.pipeline import compress, versions
 from ..compress.real_pictures import crops
-from ..model.checkpoint import load_network, save_network
+from ..model.checkpoint import Network, load_network, save_network
 from ..model.convert import with_known_answer
 from ..model.zoo import resolve, sha256_of
 from .recipe import BenchRecipe
@@ -39,28 +39,25 @@ def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], sto
     if recipe.config is None:
         return _described(resolved.path, scales, {})
     pictures = None if recipe.calibrate_on is None else crops([recipe.calibrate_on])
-    calibration = _frozen_digest(resolved.path) if pictures is None else pictures_digest(pictures)
-    versions = {package: importlib.metadata.version(package) for package in ("torch", "torchao", "numpy")}
-    key = key_of("network", sha256_of(resolved.path), recipe.config.to_dict(), calibration, versions, code_version())
+    network = load_network(resolved.path, resolved.sha256_expected)
+    calibration = _frozen_digest(network) if pictures is None else pictures_digest(pictures)
+    key = key_of("network", network.sha256, recipe.config.to_dict(), calibration, versions(), code_version())
     path, facts = store.path(key, ".safetensors"), store.get(key)
     if facts is None or not path.is_file() or sha256_of(path) != facts["sha256"]:
-        facts = _compressed(resolved.path, resolved.sha256_expected, recipe, pictures, path)
+        facts = _compressed(network, recipe, pictures, path)
         facts["sha256"] = sha256_of(path)
         store.put(key, facts)
     return _described(path, scales, facts["sensitivity"])
 
 
-def _frozen_digest(model: Path) -> str:
+def _frozen_digest(network: Network) -> str:
     """Of the statistics on file that `compress` takes for this model; "synthetic" where there are none."""
-    statistics = path_of(load_network(model).spec.name)
+    statistics = path_of(network.spec.name)
     return "synthetic" if statistics is None or not statistics.is_file() else sha256_of(statistics)
 
 
-def _compressed(source: Path, sha256: str | None, recipe: BenchRecipe, pictures: Any, path: Path) -> dict[str, Any]:
-    from ..compress.pipeline import compress
-
+def _compressed(network: Network, recipe: BenchRecipe, pictures: Any, path: Path) -> dict[str, Any]:
     assert recipe.config is not None
-    network = load_network(source, sha256)
     told = recipe.config.method in ("lockstep", "moments") and recipe.config.statistics != "analytic"
     small, report = compress(
         network, recipe.config, pictures, "given pictures" if pictures is None else "real pictures", layers=told

@@ -279,15 +279,11 @@ def _crops(sweep: Sweep, store: Store, pictures: Pictures, measured: Measured) -
     if found is None:
         openers = {key: functools.partial(p.open, sweep.threads) for key, p in points.items()}
 
-        complete = True
-
         def fail(key: str, error: Exception) -> None:
-            nonlocal complete
-            complete = False
             measured.missing.append({"name": f"crops of {points[key].name}", "reason": str(error)})
 
         found = crops(pictures, openers, sweep.crops, fail)
-        if complete:
+        if all(points.keys() <= crop["images"].keys() for crop in found):
             # what failed for want of memory may have it next time
             store.put(key, found)
     return list(found)

@@ -62,10 +62,9 @@ def compress(
     from ..compress.config import CompressConfig
 
     if config is not None:
-        given = (method, prune, weight_bits, activation_bits, scale, multiple, equalise, seed, keep, statistics)
-        names = ("method", "prune", "weight_bits", "activation_bits", "scale", "multiple", "equalise", "seed")
-        defaults = [getattr(CompressConfig, name) for name in names]
-        if list(given) != [*defaults, None, CompressConfig.statistics]:
+        given = {"method": method, "prune": prune, "weight_bits": weight_bits, "activation_bits": activation_bits}
+        given |= {"scale": scale, "multiple": multiple, "equalise": equalise, "seed": seed, "statistics": statistics}
+        if keep or any(value != getattr(CompressConfig, name) for name, value in given.items()):
             raise UsageError("--config holds all settings; give it or the options, not both")
         settings = CompressConfig.from_toml(config)
     else:

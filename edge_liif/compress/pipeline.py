@@ -146,7 +146,7 @@ def compress(
         config={**config.to_dict(), "calibration": source},
         parent_sha256=identity(original),
         seed=config.seed,
-        versions={p: importlib.metadata.version(p) for p in ("edge-liif", "torch", "torchao", "numpy")},
+        versions=versions(),
         weights=run.weights,
         activations=run.activations,
     )
@@ -157,6 +157,11 @@ def compress(
         with _timed(seconds, "layer table"):
             report.layers = layer_table(run, statistics.sensitivity, orders if method.score == "damage" else None, kept)
     return result, report
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that a compressed network depends on."""
+    return {p: importlib.metadata.version(p) for p in ("edge-liif", "torch", "torchao", "numpy")}
 
 
 def freeze(network: Network, path: Path) -> None:

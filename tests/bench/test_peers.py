@@ -147,6 +147,14 @@ def test_another_enlarges_at_each_of_its_scales(peer, photograph):
             enlarger(f"peer:{peer.name}", "", "", 1)(lr, (50, 61))
 
 
+def _only(monkeypatch, enlarging=(), quantizing=()):
+    for place in (peers_points, table):
+        monkeypatch.setattr(place, "ENLARGING", list(enlarging))
+        monkeypatch.setattr(place, "QUANTIZING", list(quantizing))
+    for peer in enlarging:
+        monkeypatch.setitem(table.BY_NAME, peer.name, peer)
+
+
 def _doubled(threads):
     def enlarge(lr, size):
         assert size == (2 * lr.shape[0], 2 * lr.shape[1])
@@ -163,10 +171,7 @@ def test_a_peer_stands_where_it_has_the_scale(toy, tmp_path, photograph, monkeyp
     weights.write_bytes(b"1234567")
     cv2.imwrite(str(data / "a.png"), photograph)
     peer = EnlargingPeer("doubler", {"numpy": "numpy"}, "", "perceptual", _doubled, (2,), lambda scale: [weights])
-    for place in (peers_points, table):
-        monkeypatch.setattr(place, "ENLARGING", [peer])
-        monkeypatch.setattr(place, "QUANTIZING", [])
-    monkeypatch.setitem(table.BY_NAME, peer.name, peer)
+    _only(monkeypatch, enlarging=[peer])
     sweep = Sweep(
         (str(toy),), (data,), (UNCOMPRESSED,), (2.0, 3.0), precisions=("fp32",), rounds=0, crops=1, peers=True
     )
@@ -208,10 +213,7 @@ def test_what_fails_is_named_and_tried_again(toy, tmp_path, photograph, monkeypa
         return enlarge
 
     peer = EnlargingPeer("doubler", {"numpy": "numpy"}, "", "perceptual", opened, (2,), lambda scale: [])
-    for place in (peers_points, table):
-        monkeypatch.setattr(place, "ENLARGING", [peer])
-        monkeypatch.setattr(place, "QUANTIZING", [])
-    monkeypatch.setitem(table.BY_NAME, peer.name, peer)
+    _only(monkeypatch, enlarging=[peer])
     sweep = Sweep((str(toy),), (data,), (UNCOMPRESSED,), (2.0,), precisions=("fp32",), rounds=0, crops=1, peers=True)
     store = Store(tmp_path / "work")
     broken.append("quality")
@@ -240,9 +242,7 @@ def test_a_sweep_with_quantized_peers(toy, tmp_path, photograph, monkeypatch):
     cv2.imwrite(str(data / "a.png"), photograph)
     cv2.imwrite(str(real / "b.png"), cv2.resize(photograph, (360, 320)))
     peer = next((p for p in HERE if p.engine == "openvino"), HERE[0])
-    for place in (peers_points, table):
-        monkeypatch.setattr(place, "ENLARGING", [])
-        monkeypatch.setattr(place, "QUANTIZING", [peer])
+    _only(monkeypatch, quantizing=[peer])
     sweep = Sweep(
         (str(toy),),
         (data,),

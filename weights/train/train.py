@@ -144,10 +144,12 @@ class Run:
         timed = (self.step, time.perf_counter())
         warm = max(1, schedule.warmup)
         batches = in_advance(self.batches, self.step)
-        # a start without steps, or what the run was stopped in
-        if self.step == self.iterations or (self.step and self.step % report.validate == 0):
-            self.validate(folders)
-        while self.step < self.iterations:
+        while True:
+            # also of a start without steps, and again where the run was stopped in it
+            if self.step >= self.iterations or (self.step and self.step % report.validate == 0):
+                self.validate(folders)
+            if self.step >= self.iterations:
+                break
             losses.append(self._learn(next(batches)))
             self.step += 1
             self.seconds = time.perf_counter() - began
@@ -169,8 +171,6 @@ class Run:
                     raise SystemExit(f"train: the loss is not finite at step {self.step}; {REMEDY}")
             if self.step % report.checkpoint == 0 or last:
                 self.save()
-            if self.step % report.validate == 0 or last:
-                self.validate(folders)
         self.export()
 
     def _now(self) -> float:
@@ -219,10 +219,11 @@ class Run:
         """Relative L1 to the teacher's features of the undamaged LR, each patch with the weight it has at this step."""
         t = self.config.teacher
         fading = t.weight * (1.0 if t.until > 1 else max(0.0, 1 - self.step / max(1, t.until * self.iterations)))
+        holding = max(fading, t.keep)
         undamaged = (batch.lr == batch.clean).flatten(1).all(1)
-        weights = torch.where(undamaged, max(fading, t.keep), fading)
+        weights = torch.where(undamaged, holding, fading)
         chosen = weights > 0  # the teacher looks at no patch in vain
-        if max(fading, t.keep) == 0 or not chosen.any():
+        if not holding or not chosen.any():
             return 0.0 * features.float().mean()  # a loss of no other term still has a gradient
         with torch.no_grad():
             clean = (batch.clean[chosen] / 127.5 - 1).contiguous(memory_format=torch.channels_last)
