@@ -9,7 +9,8 @@ from typing import Any
 
 from ..compress.frozen import path_of, pictures_digest
 from ..compress.pipeline import compress, versions
-from ..compress.real_pictures import crops
+from ..compress.real_pictures import with_photographs
+from ..compress.recipe import Recipe
 from ..model.checkpoint import Network, load_network, save_network
 from ..model.convert import with_known_answer
 from ..model.zoo import resolve, sha256_of
@@ -38,7 +39,7 @@ def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], sto
     resolved = resolve(model)
     if recipe.config is None:
         return _described(resolved.path, scales, {})
-    pictures = None if recipe.calibrate_on is None else crops([recipe.calibrate_on])
+    pictures = None if recipe.calibrate_on is None else with_photographs(Recipe(), [recipe.calibrate_on])
     network = load_network(resolved.path, resolved.sha256_expected)
     calibration = _frozen_digest(network) if pictures is None else pictures_digest(pictures)
     key = key_of("network", network.sha256, recipe.config.to_dict(), calibration, versions(), code_version())

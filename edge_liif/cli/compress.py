@@ -43,7 +43,10 @@ def compress(
         Path | None, typer.Option(help="Recipe of the synthetic pictures (TOML); calibration/default.toml by default.")
     ] = None,
     calibrate_on: Annotated[
-        list[Path] | None, typer.Option(help="Folder of real pictures to calibrate on; no longer data-free.")
+        list[Path] | None,
+        typer.Option(
+            help="Folder of real pictures in place of the painted ones (pages of one colour stay): not data-free."
+        ),
     ] = None,
     data: Annotated[
         list[Path] | None, typer.Option(help="Folder of pictures to measure the result on; never used to make it.")
@@ -133,19 +136,16 @@ def _patterns(texts: list[str]) -> dict[str, int]:
 
 def _calibration(folders: list[Path] | None, recipe: Path | None) -> tuple[Any, Any]:
     """Pictures for the statistics, and what the file says about them; None and nothing for the own recipe."""
-    if folders and recipe:
-        raise UsageError("--recipe and --calibrate-on both say what to calibrate on; give one of them")
-    if recipe is not None:
-        from ..compress.recipe import read_recipe
-        from ..compress.synthetic import synthesize
+    if not folders and recipe is None:
+        return None, None
+    from ..compress.real_pictures import with_photographs
+    from ..compress.recipe import Recipe, read_recipe
+    from ..compress.synthetic import synthesize
 
-        asked = read_recipe(recipe)
-        return synthesize(asked), {"recipe": asdict(asked)}
+    asked = Recipe() if recipe is None else read_recipe(recipe)
     if folders:
-        from ..compress.real_pictures import crops
-
-        return crops(folders), "real pictures"
-    return None, None
+        return with_photographs(asked, folders), {"recipe": asdict(asked), "photographs": "real pictures"}
+    return synthesize(asked), {"recipe": asdict(asked)}
 
 
 def _measured(network: Any, output: Path, settings: Any, datasets: Any, limit: int | None, quiet: bool) -> list[dict]:

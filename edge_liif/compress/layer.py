@@ -28,7 +28,7 @@ class Source:
 class Layer:
     """weight (O, I * taps) and bias (O): of the original, rows that stay only; channels_left: input channels that stay,
     by their numbers in the original; free: trailing columns that are never quantized (coordinates of the MLP);
-    exponents: of the scales of the channels left, or none; original: the layer's input channels in the original
+    steps: of the scales of the channels left, or none; original: the layer's input channels in the original
     network, (n, C, ...); samples: pairs x~ (m, columns left), y (m, O) of what is read now and what the original
     gave."""
 
@@ -38,7 +38,7 @@ class Layer:
     taps: int
     free: int
     channels_left: torch.Tensor
-    exponents: tuple[int, ...]
+    steps: tuple[int, ...]
     original: Callable[[], torch.Tensor]
     samples: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]]
     sources: list[Source]

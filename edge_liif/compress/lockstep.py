@@ -20,7 +20,7 @@ from ..engine.simulated import quantized
 from ..model.checkpoint import Network
 from ..model.layers import ChannelGroup
 from ..model.liif import COORDINATES, layer_names
-from ..model.quantization import ActivationQuantization, WeightQuantization
+from ..model.quantization import STEPS_PER_OCTAVE, ActivationQuantization, WeightQuantization, step_factors
 from .layer import Layer, Source
 from .methods import REPAIRS, Method
 from .places import Places
@@ -60,7 +60,7 @@ class Value:
 @dataclass(frozen=True)
 class Bits:
     """weights, activations: None leaves them in float. margin: activation ranges are widened by this factor;
-    per_channel: activation scales differ by a power of two from channel to channel; keep: weight bits by patterns of
+    per_channel: activation scales differ by steps from channel to channel; keep: weight bits by patterns of
     layer names, the first that fits."""
 
     weights: int | None
@@ -215,7 +215,7 @@ class Lockstep:
             taps,
             free,
             torch.tensor(left),
-            self._exponents(x),
+            self._steps(x),
             lambda: x.original,
             lambda: samples(wanted),
             self._sources(name),
@@ -279,10 +279,10 @@ class Lockstep:
         if self.method.gptq or self.method.weighted_scale:
             covariance = layer.moments.covariance()[0]
         importance = covariance.diagonal()[:fixed] if covariance is not None and self.method.weighted_scale else None
-        factors = torch.exp2(torch.tensor(layer.exponents, dtype=torch.float32)).repeat_interleave(layer.taps)
-        if not layer.exponents:
+        factors = torch.from_numpy(step_factors(layer.steps)).repeat_interleave(layer.taps)
+        if not layer.steps:
             factors = torch.ones(fixed)
-        # the kernel's view: activations of one scale, the powers of two in the weight
+        # the kernel's view: activations of one scale, the factors in the weight
         seen = weight[:, :fixed] * factors
         wide = factors.double()
         scale = row_scales(seen, bits, None if importance is None else importance / wide.square())
@@ -297,7 +297,7 @@ class Lockstep:
                 weight[:, fixed:] += repair.float()
         else:
             rounded = round_to_nearest(seen, scale, bits) / factors
-        self.weights[f"{layer.name}.weight"] = WeightQuantization(bits, layer.exponents)
+        self.weights[f"{layer.name}.weight"] = WeightQuantization(bits, layer.steps)
         return torch.cat([rounded, weight[:, fixed:]], 1)
 
     def _spread(self, error: torch.Tensor) -> torch.Tensor:
@@ -325,7 +325,7 @@ class Lockstep:
             piece = x.compressed[:, start : start + len(part.kept)]
             start += len(part.kept)
             if part.name not in self.activations:
-                # what is read together differs by powers of two only, so that one integer kernel can read it all
+                # what is read together differs by whole steps only, so that one integer kernel can read it all
                 together = sorted(self._together.get(part.name, frozenset()))
                 known = [self.activations[name].scale for name in together if name in self.activations]
                 self.activations[part.name] = self._quantizer(part, piece, known[0] if known else None)
@@ -337,14 +337,14 @@ class Lockstep:
         return quantized(values, quantization)
 
     def _quantizer(self, part: Part, values: torch.Tensor, base: float | None) -> ActivationQuantization:
-        """For the channels left of a part, values (n, C, ...); its scale is `base` times a power of two."""
+        """For the channels left of a part, values (n, C, ...); its scale is whole steps from `base`."""
         assert self.bits.activations is not None
         return activation_quantization(
             values, self.bits.activations, part.signed, self.bits.margin, self.bits.per_channel, base
         )
 
-    def _exponents(self, x: Value) -> tuple[int, ...]:
-        """Exponents of the channels that a layer reads, relative to the largest scale among parts of the same sign;
+    def _steps(self, x: Value) -> tuple[int, ...]:
+        """Steps of the channels that a layer reads, relative to the largest scale among parts of the same sign;
         none where all are zero."""
         if self.bits.activations is None or x.name == PICTURE:
             return ()
@@ -352,6 +352,6 @@ class Lockstep:
         top = {q.signed: max(other.scale for other in read if other.signed == q.signed) for q in read}
         found: list[int] = []
         for part, quantization in zip(x.parts, read, strict=True):
-            shift = round(math.log2(quantization.scale / top[quantization.signed]))
-            found += [shift + e for e in quantization.exponents or [0] * len(part.kept)]
+            shift = round(STEPS_PER_OCTAVE * math.log2(quantization.scale / top[quantization.signed]))
+            found += [shift + step for step in quantization.steps or [0] * len(part.kept)]
         return tuple(found) if any(found) else ()

@@ -128,7 +128,7 @@ def compress(
             progress(done, len(names), name)
         done += 1
 
-    bits = Bits(config.weight_bits, config.activation_bits, config.margin, config.channel_exponents, config.keep)
+    bits = Bits(config.weight_bits, config.activation_bits, config.margin, config.channel_scales, config.keep)
     run: Lockstep
     with _timed(seconds, "layers"):
         if lr is None:

@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from ..model.quantization import ActivationQuantization, WeightQuantization
+from ..model.quantization import STEPS_PER_OCTAVE, ActivationQuantization, WeightQuantization
 from .least_squares import cholesky
 
 # Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
@@ -17,12 +17,12 @@ from .least_squares import cholesky
 SHRINK = torch.linspace(1.0, 0.4, 31)
 # Columns that GPTQ rounds before the next ones learn of their errors.
 BLOCK = 128
-# Of two, in the scale of a channel relative to its value's; in a concatenation the difference of scales comes on top,
-# and files hold twice this.
-LOWEST_EXPONENT = -16
+# Of a channel relative to its value; in a concatenation the difference of scales comes on top, and files hold twice
+# this.
+LOWEST_STEP = -16 * STEPS_PER_OCTAVE
 # Values of each channel that ranges are searched on.
 MOST_SAMPLES = 20_000
-# Scale of what was zero on every calibration picture: next to nothing, but within the exponents of its neighbours.
+# Scale of what was zero on every calibration picture: next to nothing, but within the steps of its neighbours.
 SILENT_SCALE = 2.0**-16
 
 
@@ -112,11 +112,11 @@ def activation_quantization(
     per_channel: bool = True,
     base: float | None = None,
 ) -> ActivationQuantization:
-    """A quantizer for values (n, C, ...): one scale, and a power of two per channel if `per_channel`.
+    """A quantizer for values (n, C, ...): one scale, and steps down from it per channel if `per_channel`.
 
     Each channel's range is the shrunk one with the least squared error over `values`, times `margin`. The common scale
-    is that of the widest channel or, if `base` is given, base times a power of two; the exponents are the smallest that
-    still hold each channel's range.
+    is that of the widest channel or, if `base` is given, whole steps from base; those of channels are the lowest that
+    still hold each one's range. Rounding to the nearest step instead cuts off as much as it refines.
     """
     flat = values.transpose(0, 1).reshape(values.shape[1], -1).float()
     if flat.shape[1] > MOST_SAMPLES:
@@ -145,8 +145,8 @@ def quantization_of_scales(
     `activation_quantization`."""
     common = float(scales.max())
     if base is not None:
-        common = base * 2.0 ** math.ceil(math.log2(common / base) - 1e-6)
+        common = base * 2.0 ** (math.ceil(STEPS_PER_OCTAVE * math.log2(common / base) - 1e-6) / STEPS_PER_OCTAVE)
     if len(scales) == 1:
         return ActivationQuantization(common, bits, signed)
-    exponents = (scales / common).log2().ceil().clamp(LOWEST_EXPONENT, 0).int()
-    return ActivationQuantization(common, bits, signed, tuple(exponents.tolist()))
+    steps = ((scales / common).log2() * STEPS_PER_OCTAVE - 1e-6).ceil().clamp(LOWEST_STEP, 0).int()
+    return ActivationQuantization(common, bits, signed, tuple(steps.tolist()))

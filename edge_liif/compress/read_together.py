@@ -1,5 +1,5 @@
-"""Who reads what; and which values must have scales that differ by powers of two only: those that some layer reads as
-one concatenation.
+"""Who reads what; and which values must have scales that differ by whole steps only: those that some layer reads as one
+concatenation.
 
 A dense block's growth channels are read together, and so are the outputs of all blocks, at the end. Signed and unsigned
 values are convolved apart (`engine/integer.py`) and don't bind each other.

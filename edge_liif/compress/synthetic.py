@@ -9,6 +9,7 @@ computed in one thread by numpy (JPEG by OpenCV): the same bytes whatever the nu
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -24,6 +25,8 @@ Kind: TypeAlias = Literal["leaves", "noise", "vivid", "mosaic", "halves", "ramp"
 EXTREMES: tuple[Kind, ...] = ("mosaic", "halves", "ramp", "flat", "black", "white")
 """In the order in which a recipe's share is filled, again and again: the first has flat pieces of any colour, the next
 black, white and an edge."""
+PHOTOGRAPHIC: tuple[Kind, ...] = ("leaves", "noise")
+"""What stands for photographs; the rest is what no photograph is sure to have."""
 MOSAIC_SIDE = 16
 """LR pixels of a mosaic's tile: most of it lies beyond the reach of its rim, as in a page of one colour."""
 
@@ -54,11 +57,18 @@ def plan(recipe: Recipe) -> list[Planned]:
     return [pictures[i] for i in generator.permutation(recipe.count)]
 
 
-def synthesize(recipe: Recipe) -> NDArray[np.uint8]:
-    """The pictures of a recipe, uint8 (count, size, size, 3), RGB. The same recipe gives the same bytes."""
+def synthesize(recipe: Recipe, photographs: Iterable[NDArray[np.uint8]] | None = None) -> NDArray[np.uint8]:
+    """The pictures of a recipe, uint8 (count, size, size, 3), RGB. The same recipe gives the same bytes.
+
+    photographs: pictures (size, size, 3) that take the places of leaves and noise, as many as there are of those.
+    """
     pictures = np.empty((recipe.count, recipe.size, recipe.size, 3), np.uint8)
+    real = None if photographs is None else iter(photographs)
     for i, planned in enumerate(plan(recipe)):
-        picture = _paint(planned.kind, recipe, np.random.default_rng([recipe.seed, recipe.count, i]))
+        if real is not None and planned.kind in PHOTOGRAPHIC:
+            picture = next(real)
+        else:
+            picture = _paint(planned.kind, recipe, np.random.default_rng([recipe.seed, recipe.count, i]))
         pictures[i] = picture if planned.jpeg_quality is None else jpeg_coded(picture, planned.jpeg_quality)
     return pictures
 

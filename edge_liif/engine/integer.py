@@ -1,7 +1,7 @@
 """What integer engines share: which value is read through which quantizer, and what a layer multiplies.
 
 A compressed network's weights are whole levels times a scale per output channel, its activations whole levels times a
-scale per value, both times powers of two per channel that cancel out. So a layer is a convolution of whole levels
+scale per value, both times factors per channel that cancel out. So a layer is a convolution of whole levels
 followed by one factor and one bias per output channel; sums and ReLU stay in floats. An engine brings the arithmetic,
 this module the bookkeeping.
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..errors import EngineError
 from ..model.checkpoint import Network
 from ..model.liif import layer_names
-from ..model.quantization import ActivationQuantization
+from ..model.quantization import ActivationQuantization, step_factors
 from ..model.stored import weight_levels
 
 PICTURE = "lr"
@@ -50,8 +50,7 @@ def quantizer(activations: Mapping[str, ActivationQuantization], name: str) -> A
 
 def channel_scales(quantization: ActivationQuantization) -> NDArray[np.float32]:
     """Scale of each channel (C), or one scale for all (1)."""
-    exponents = np.array(quantization.exponents or [0], np.float32)
-    return np.float32(quantization.scale) * np.exp2(exponents)
+    return np.float32(quantization.scale) * step_factors(quantization.steps or [0])
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class IntegerLayers(ABC):
             levels = [self._levels_of(x.pieces[i], x.names[i], read[i]) for i in parts]
             start, stop = stops[parts[0]] - x.widths[parts[0]], stops[parts[-1]]
             joined = levels[0] if len(levels) == 1 else self.join(levels)
-            # parts with smaller scales have the difference, a power of two, in the weight
+            # parts with smaller scales have the difference, a factor, in the weight
             part = weight.reading(start, stop, max(read[i].scale for i in parts))
             # the bias comes once
             y = self.integer_conv(joined, part, bias if result is None else None)

@@ -2,12 +2,12 @@
 
 QuantizeLinear makes levels, one scale per value; DequantizeLinear stands before every convolution and matrix product,
 on int8 levels of the weight with a scale per output channel as well: runtimes execute such a group on integers. Scales
-per channel differ by powers of two, which are multiplied out before QuantizeLinear: in the weights and the bias of the
-convolution behind whose ReLU the value lies, exactly and for nothing, elsewhere by a node of its own.
+per channel differ by factors, which are multiplied out before QuantizeLinear: in the weights and the bias of the
+convolution behind whose ReLU the value lies, for nothing, elsewhere by a node of its own.
 
 Zero points are 0. Where all unsigned levels fit, they are int8 as well, so that a network compressed with 7 bits or
 fewer between layers has no uint8 in it, which TensorRT does not take. Signed and unsigned parts of a concatenation are
-convolved apart even then: their scales need not be powers of two apart.
+convolved apart even then: their scales need not be whole steps apart.
 
 Biases of the MLP are added behind the products: a bias inside would be rounded to whole products of levels by whatever
 executes the group on integers.
@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 
 from ..model.checkpoint import Network
 from ..model.liif import FirstLayer, layer_names
-from ..model.quantization import ActivationQuantization
+from ..model.quantization import ActivationQuantization, step_factors
 from .integer import IntegerLayers, IntegerWeight, Named, activations_of, integer_weight, quantizer
 from .onnx_graphs import FloatGraphs, convolution, convolve
 from .onnx_recorder import Recorder
 
 Factor = NDArray[np.float32] | None
-"""Per channel, a power of two; None for 1."""
+"""Per channel; None for 1."""
 
 
 class IntegerGraphs(FloatGraphs):
@@ -87,9 +87,8 @@ def unsigned_type(activations: Mapping[str, ActivationQuantization]) -> LevelTyp
 
 
 def reciprocals(quantization: ActivationQuantization) -> Factor:
-    """2^-exponent of each channel."""
-    exponents = np.array(quantization.exponents, np.float32)
-    return np.exp2(-exponents) if exponents.any() else None
+    """What each channel is multiplied with so that all have the value's scale."""
+    return np.float32(1) / step_factors(quantization.steps) if any(quantization.steps) else None
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Levels:
 def quantize(
     graph: Recorder, x: str, quantization: ActivationQuantization, unsigned: LevelType, rectified: bool
 ) -> Levels:
-    """Levels of a value whose powers of two have been multiplied out. unsigned: the type of levels without sign;
+    """Levels of a value whose factors have been multiplied out. unsigned: the type of levels without sign;
     rectified: nothing in the value is below zero."""
     low, high = quantization.levels
     dtype: LevelType = np.int8 if quantization.signed else unsigned

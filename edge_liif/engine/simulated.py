@@ -32,7 +32,7 @@ class Named:
 def quantized(x: torch.Tensor, quantization: ActivationQuantization, axis: int = 1) -> torch.Tensor:
     """x on the levels of a quantizer; `axis` is that of the channels."""
     low, high = quantization.levels
-    if not quantization.exponents:
+    if not quantization.steps:
         return torch.fake_quantize_per_tensor_affine(x, quantization.scale, 0, low, high)
     scale = torch.from_numpy(channel_scales(quantization))
     return torch.fake_quantize_per_channel_affine(x, scale, torch.zeros(len(scale)), axis % x.ndim, low, high)

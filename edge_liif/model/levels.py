@@ -12,30 +12,39 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from .quantization import WeightQuantization
 
-# The true scale is within one step of float32 of peak / level, because the peak was rounded; the quotient was, too.
-_STEPS = (0, 1, -1, 2, -2)
+# The true scale is within two steps of float32 of peak / level: the peak was rounded twice, the quotient once more.
+_STEPS = (0, 1, -1, 2, -2, 3, -3)
 # In units of the scale: far above float32's rounding of 127 levels (1.5e-5), far below half a level.
 _NEAR_A_LEVEL = 2.0**-12
 _LARGEST_FLOAT = np.int32(0x7F7FFFFF)  # its bits
 
 
-def from_levels(levels: NDArray[np.int8], scale: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 of the shape of `levels` (O, ...): each times the scale (O) of its output channel, rounded once."""
+_ONE = np.ones(1, np.float32)
+
+
+def from_levels(
+    levels: NDArray[np.int8], scale: NDArray[np.float32], factors: NDArray[np.float32] = _ONE
+) -> NDArray[np.float32]:
+    """float32 of the shape of `levels` (O, ...): each times the scale (O) of its output channel, rounded, over the
+    factors (broadcast over levels), rounded."""
     with np.errstate(over="ignore"):  # a network refuses numbers that are not finite, and says which
-        return levels.astype(np.float32) * scale.reshape(-1, *[1] * (levels.ndim - 1))
+        return levels.astype(np.float32) * scale.reshape(-1, *[1] * (levels.ndim - 1)) / factors
 
 
 def to_levels(
-    weight: NDArray[np.float32], quantization: WeightQuantization
+    weight: NDArray[np.float32], quantization: WeightQuantization, factors: NDArray[np.float32] = _ONE
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Levels int8 (O, ...) and scales float32 (O) with `from_levels` of them equal to `weight` (O, ...), exactly.
+    """Levels int8 (O, ...) and scales float32 (O) with `from_levels` of them and the factors, above 0 and at most 1,
+    equal to `weight` (O, ...), exactly.
 
     Where several pairs do it (levels 2 and 4 are also 1 and 2 at twice the scale) the one with the largest levels is
     taken, so the answer depends on the floats alone. A channel of zeros gets scale 1.
     Raises ModelError if there is no such pair: `weight` was not made of levels of these bits and a float32 scale.
     """
     rows = weight.reshape(weight.shape[0], -1)
-    peak = np.abs(rows).max(axis=1)
+    over = np.broadcast_to(factors, weight.shape).reshape(rows.shape)
+    grown = rows * over.astype(np.float64)
+    peak = np.abs(grown).max(axis=1)
     levels = np.zeros(rows.shape, np.int8)
     scale = np.ones(len(rows), np.float32)
     unsolved = np.flatnonzero(peak)
@@ -44,15 +53,15 @@ def to_levels(
         if not unsolved.size:
             break
         solved = np.zeros(len(rows), bool)
-        ratio = rows[unsolved] * (top / peak[unsolved].astype(np.float64))[:, None]
+        ratio = grown[unsolved] * (top / peak[unsolved])[:, None]
         nearest = np.rint(ratio)
         likely = (np.abs(ratio - nearest) < _NEAR_A_LEVEL).all(axis=1)
         channels, trial = unsolved[likely], nearest[likely].astype(np.int8)
-        middle = (peak[channels].astype(np.float64) / top).astype(np.float32)
+        middle = (peak[channels] / top).astype(np.float32)
         for step in _STEPS:
             # neighbours in float32 are neighbours as integers, for numbers above zero
             candidate = np.clip(middle.view(np.int32) + np.int32(step), 1, _LARGEST_FLOAT).view(np.float32)
-            fits = (from_levels(trial, candidate) == rows[channels]).all(axis=1) & ~solved[channels]
+            fits = (from_levels(trial, candidate, over[channels]) == rows[channels]).all(axis=1) & ~solved[channels]
             levels[channels[fits]] = trial[fits]
             scale[channels[fits]] = candidate[fits]
             solved[channels[fits]] = True

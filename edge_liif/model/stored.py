@@ -19,7 +19,7 @@ from ..errors import ModelError
 from .levels import from_levels, to_levels
 from .liif import float_columns, input_channels
 from .packing import pack, packed_size, unpack
-from .quantization import WeightQuantization
+from .quantization import WeightQuantization, step_factors
 from .spec import ModelSpec
 
 FLOATS = ("F16", "F32")
@@ -89,7 +89,7 @@ def from_stored(spec: ModelSpec, stored: Mapping[str, NDArray[Any]]) -> dict[str
         if not (np.isfinite(scale).all() and (scale > 0).all()):
             raise ModelError(f"tensor {name}.scale holds numbers that are no scales; it is damaged")
         levels = _levels(name, stored[f"{name}.packed"], quantized[name], _packed_shape(name, shape))
-        tensors[name] = from_levels(levels, scale) / _factors(name, shape, quantized[name])
+        tensors[name] = from_levels(levels, scale, _factors(name, shape, quantized[name]))
         if float_columns(name):
             tensors[name] = np.concatenate([tensors[name], stored[f"{name}.float"]], axis=1)
     return tensors
@@ -99,21 +99,21 @@ def weight_levels(
     name: str, tensor: NDArray[np.float32], quantization: WeightQuantization
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Levels int8 and scales float32 (O) of tensor `name`, columns that stay float left out: the levels times the
-    scales are the weight times 2^exponent of each input channel.
+    scales are the weight times the factor of each input channel.
 
     Raises ModelError if it is not exactly levels of its bits times a scale per output channel.
     """
     columns = tensor.shape[1] - float_columns(name)
     return to_levels(
-        np.ascontiguousarray(tensor[:, :columns] * _factors(name, tensor.shape, quantization)), quantization
+        np.ascontiguousarray(tensor[:, :columns]), quantization, _factors(name, tensor.shape, quantization)
     )
 
 
 def _factors(name: str, shape: tuple[int, ...], quantization: WeightQuantization) -> NDArray[np.float32]:
-    """2^exponent of each quantized column, in a shape that broadcasts over the tensor."""
-    if not quantization.exponents:
+    """The factor of each quantized column, in a shape that broadcasts over the tensor."""
+    if not quantization.steps:
         return np.ones((1,) * len(shape), np.float32)
-    factors = np.exp2(np.array(quantization.exponents, np.float32))
+    factors = step_factors(quantization.steps)
     taps = (shape[1] - float_columns(name)) // input_channels(name, shape)
     return np.repeat(factors, taps).reshape(1, -1, *[1] * (len(shape) - 2))
 

@@ -314,12 +314,12 @@ def test_equalised_is_the_same_function(kind, pictures):
     assert np.allclose(enlarged(even, pictures[0]), enlarged(net, pictures[0]), atol=1e-5)
 
 
-def test_what_is_read_together_differs_by_powers_of_two(pictures):
+def test_what_is_read_together_differs_by_whole_steps(pictures):
     small, _ = compress(network("rdn"), CompressConfig(weight_bits=8, activation_bits=8, queries=128), pictures)
     quantizers = small.spec.compression.activations
     residual = ["encoder.RDBs.0.LFF.sum", "encoder.RDBs.1.LFF.sum"]
     dense = [[f"encoder.RDBs.{block}.convs.{c}.conv.0.relu" for c in range(2)] for block in range(2)]
     for together in [residual, *dense]:
-        ratios = [np.log2(quantizers[name].scale / quantizers[together[0]].scale) for name in together]
-        assert np.allclose(ratios, np.round(ratios), atol=1e-6)
+        steps = [4 * np.log2(quantizers[name].scale / quantizers[together[0]].scale) for name in together]
+        assert np.allclose(steps, np.round(steps), atol=1e-6)
     assert {name.signed for name in map(quantizers.get, residual)} == {True}

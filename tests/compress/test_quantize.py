@@ -8,6 +8,7 @@ from edge_liif.compress.quantize import (
     round_to_nearest,
     row_scales,
 )
+from edge_liif.engine.integer import channel_scales
 from edge_liif.engine.simulated import quantized
 
 
@@ -90,15 +91,18 @@ def test_activations_keep_zero_and_their_range(signed, low, high, per_channel):
     found = quantized(values, q)
     assert (quantized(torch.zeros(1, 3), q) == 0).all()
     assert (found - values).abs().max() < 0.02
-    assert len(q.exponents) == (3 if per_channel else 0)
+    assert len(q.steps) == (3 if per_channel else 0)
     # the narrow channels keep their own digits only where each channel has its own scale
     assert ((found - values)[:, 2].abs().max() < 2e-4) == per_channel
 
 
-def test_exponents_are_the_smallest_that_hold_the_range():
+def test_steps_are_the_lowest_that_hold_the_range():
     values = torch.rand(5000, 4) * torch.tensor([1.0, 0.5, 0.26, 0.001])
     q = activation_quantization(values, 8, False)
-    assert q.exponents[0] == 0 and q.exponents[1] in (-1, 0) and q.exponents[2] == -1 and q.exponents[3] <= -8
+    # quarters of an octave; what is left of a range after shrinking decides between neighbours
+    assert q.steps[0] == 0 and q.steps[1] in (-4, -3) and q.steps[2] in (-8, -7) and q.steps[3] in (-40, -39)
+    held = channel_scales(q) * q.levels[1]
+    assert (held >= 0.97 * values.amax(0).numpy()).all() and (held <= 2 ** (1 / 4) * values.amax(0).numpy()).all()
 
 
 def test_one_outlier_does_not_take_the_whole_range():

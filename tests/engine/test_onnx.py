@@ -130,11 +130,11 @@ def test_seven_bits_need_no_unsigned_type(compressed) -> None:
     assert onnx.TensorProto.UINT8 not in zeros[7]
 
 
-def test_powers_of_two_are_folded_behind_a_relu(compressed) -> None:
+def test_factors_are_folded_behind_a_relu(compressed) -> None:
     """The hidden convolutions of EDSR carry them in their weights: no node multiplies behind a ReLU."""
     network = compressed("small_edsr")
     activations = network.spec.compression.activations
-    assert any(any(a.exponents) for name, a in activations.items() if name.endswith(".relu"))
+    assert any(any(a.steps) for name, a in activations.items() if name.endswith(".relu"))
     nodes = IntegerGraphs(network).encoder().graph.node
     made_by = {output: node.op_type for node in nodes for output in node.output}
     multiplied = [made_by[node.input[0]] for node in nodes if node.op_type == "Mul" and node.input[0] in made_by]

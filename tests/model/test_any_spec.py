@@ -22,7 +22,7 @@ TEXT = st.text(max_size=30)
 SHA256 = st.text("0123456789abcdef", min_size=64, max_size=64)
 PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20)
 BITS = st.integers(2, 8)
-EXPONENT = st.integers(-32, 0)
+STEP = st.integers(-128, 0)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | TEXT,
     lambda inside: st.lists(inside, max_size=3) | st.dictionaries(TEXT, inside, max_size=3),
@@ -46,10 +46,10 @@ def compressions(draw: st.DrawFn, spec: ModelSpec) -> Compression:
     for name, shape in spec.tensor_shapes.items():
         if len(shape) >= 2 and draw(st.booleans()):
             channels = input_channels(name, shape) if shape[1] < 20 else 0
-            exponents = draw(st.just(()) | st.lists(EXPONENT, min_size=channels, max_size=channels).map(tuple))
-            weights[name] = WeightQuantization(draw(BITS), exponents)
+            steps = draw(st.just(()) | st.lists(STEP, min_size=channels, max_size=channels).map(tuple))
+            weights[name] = WeightQuantization(draw(BITS), steps)
     scale = st.floats(1e-30, 1e30)
-    activation = st.builds(ActivationQuantization, scale, BITS, st.booleans(), st.lists(EXPONENT, max_size=4))
+    activation = st.builds(ActivationQuantization, scale, BITS, st.booleans(), st.lists(STEP, max_size=4))
     return Compression(
         draw(st.sampled_from(["rtn", "lockstep", "lockstep+cle"])),
         draw(st.dictionaries(TEXT, st.integers() | TEXT | st.lists(st.booleans(), max_size=3), max_size=3)),

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from edge_liif.errors import ModelError
 from edge_liif.model.levels import from_levels, to_levels
-from edge_liif.model.quantization import WeightQuantization
+from edge_liif.model.quantization import WeightQuantization, step_factors
 
 
 @st.composite
@@ -32,6 +32,25 @@ def test_whatever_was_made_of_levels_is_found_again(case: tuple[int, np.ndarray,
     assert np.array_equal(from_levels(found, found_scale), weight)
     assert found.dtype == np.int8 and np.abs(found).max() <= (1 << (bits - 1)) - 1
     assert found_scale.dtype == np.float32 and (found_scale > 0).all()
+
+
+@given(quantized(), st.data())
+def test_factors_of_columns_are_no_obstacle(case: tuple[int, np.ndarray, np.ndarray], data: st.DataObject) -> None:
+    bits, levels, scale = case
+    scale = np.maximum(scale, np.float32(2.0**-100))
+    width = levels.shape[1]
+    factors = step_factors(data.draw(st.lists(st.integers(-80, 0), min_size=width, max_size=width)))
+    scale = np.minimum(scale, np.float32(2.0**90))
+    weight = from_levels(levels, scale, factors)
+    found, found_scale = to_levels(weight, WeightQuantization(bits), factors)
+    assert np.array_equal(from_levels(found, found_scale, factors), weight)
+
+
+def test_factors_are_quarters_of_an_octave() -> None:
+    factors = step_factors([0, -1, -2, -4, -41])
+    assert np.allclose(factors, [1, 2**-0.25, 2**-0.5, 0.5, 2**-10.25], rtol=1e-7, atol=0)
+    assert factors.dtype == np.float32 and factors[3] == 0.5
+    assert np.array_equal(step_factors([-5, -9]) * np.float32([2, 4]), step_factors([-1, -1]))
 
 
 @pytest.mark.parametrize("bits", range(2, 9))
