@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from flat_pages import PAGES, SCALE, SIDE
 
 from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.pipeline import compress
@@ -22,16 +23,14 @@ from edge_liif.compress.recipe import Recipe
 from edge_liif.evaluate import find_datasets
 from edge_liif.evaluate.fidelity import measure_fidelity
 from edge_liif.model.checkpoint import load_network, save_network
+from edge_liif.model.convert import with_known_answer
 from edge_liif.model.zoo import resolve
 from edge_liif.options import Settings
 from edge_liif.upscaler import Upscaler
 
-SIDE, SCALE = 48, 3
-PAGES = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128), "red": (255, 0, 0), "blue": (0, 0, 255)}
-
 
 def shift(upscaler: Upscaler, colour: tuple[int, int, int]) -> float:
-    """Largest mean shift of a channel of a page of one colour, in levels."""
+    """Largest mean shift of a channel of a page of one colour, in levels, before rounding."""
     page = np.full((SIDE, SIDE, 3), colour, np.uint8)
     result = upscaler.enlarge_float(page, (SCALE * SIDE, SCALE * SIDE))
     return float(np.abs(255 * result.mean((0, 1)) - np.array(colour)).max())
@@ -51,19 +50,19 @@ def main() -> None:
         prune=arguments.prune, weight_bits=arguments.weight_bits, activation_bits=arguments.activation_bits
     )
     network = load_network(resolve(arguments.model).path)
+    datasets = find_datasets(arguments.data)
     calibrations = {
         "synthetic": None,
         "photographs alone": crops([arguments.real]),
-        "photographs and the recipe's pages": with_photographs(Recipe(), [arguments.real]),
+        "photographs and the recipe's pages": with_photographs(Recipe(), [arguments.real])[0],
     }
     upscalers = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, pictures in calibrations.items():
             path = Path(folder) / f"{len(upscalers)}.safetensors"
-            save_network(compress(network, config, pictures)[0], path)
+            save_network(with_known_answer(compress(network, config, pictures)[0]), path)
             upscalers[name] = Upscaler(load_network(path), Settings(precision="int8"))
     original = Upscaler(network, Settings(precision="fp32"))
-    datasets = find_datasets(arguments.data)
     methods = {name: upscaler.enlarge_float for name, upscaler in upscalers.items()}
     rows = measure_fidelity((arguments.model, original.enlarge_float), methods, datasets, SCALE, limit=arguments.limit)
     cells = {(row.dataset, row.method): f"{row.psnr_y:.2f} / {row.fidelity:.1f}" for row in rows}

@@ -39,13 +39,15 @@ def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], sto
     resolved = resolve(model)
     if recipe.config is None:
         return _described(resolved.path, scales, {})
-    pictures = None if recipe.calibrate_on is None else with_photographs(Recipe(), [recipe.calibrate_on])
+    pictures, source = None, None
+    if recipe.calibrate_on is not None:
+        pictures, source = with_photographs(Recipe(), [recipe.calibrate_on])
     network = load_network(resolved.path, resolved.sha256_expected)
     calibration = _frozen_digest(network) if pictures is None else pictures_digest(pictures)
     key = key_of("network", network.sha256, recipe.config.to_dict(), calibration, versions(), code_version())
     path, facts = store.path(key, ".safetensors"), store.get(key)
     if facts is None or not path.is_file() or sha256_of(path) != facts["sha256"]:
-        facts = _compressed(network, recipe, pictures, path)
+        facts = _compressed(network, recipe, pictures, source, path)
         facts["sha256"] = sha256_of(path)
         store.put(key, facts)
     return _described(path, scales, facts["sensitivity"])
@@ -57,12 +59,10 @@ def _frozen_digest(network: Network) -> str:
     return "synthetic" if statistics is None or not statistics.is_file() else sha256_of(statistics)
 
 
-def _compressed(network: Network, recipe: BenchRecipe, pictures: Any, path: Path) -> dict[str, Any]:
+def _compressed(network: Network, recipe: BenchRecipe, pictures: Any, source: Any, path: Path) -> dict[str, Any]:
     assert recipe.config is not None
     told = recipe.config.method in ("lockstep", "moments") and recipe.config.statistics != "analytic"
-    small, report = compress(
-        network, recipe.config, pictures, "given pictures" if pictures is None else "real pictures", layers=told
-    )
+    small, report = compress(network, recipe.config, pictures, source, layers=told)
     spec = replace(small.spec, name=f"{network.spec.name}-{recipe.name}".replace(":", "-"))
     save_network(with_known_answer(replace(small, spec=spec)), path)
     return {"sensitivity": {row.layer: row.share for row in report.layers or []}}

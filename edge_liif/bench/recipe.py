@@ -13,7 +13,7 @@ from ..errors import UsageError
 
 ORIGINAL = "original"
 REAL_TWIN = "-real"
-"""What the name of a recipe ends in that is another one, calibrated on real pictures."""
+"""What the name of a recipe ends in that is another one, with photographs in place of leaves and noise."""
 _WORD = re.compile(
     r"(?:p(?P<prune>\d+(?:\.\d+)?))?-?(?:w(?P<weights>\d)(?:a(?P<activations>\d))?)?(?::(?P<method>[a-z]+))?"
 )
@@ -22,8 +22,8 @@ _WORD = re.compile(
 @dataclass(frozen=True)
 class BenchRecipe:
     """name: the short word, or for a network that is compressed already its name; config: how to compress, None for a
-    network as it is; calibrate_on: folder of real
-    pictures to take the statistics from, which is not data-free."""
+    network as it is; calibrate_on: folder of photographs that take the places of leaves and noise among the calibration
+    pictures, which is not data-free."""
 
     name: str
     config: CompressConfig | None
@@ -70,7 +70,7 @@ def parse_recipe(word: str) -> BenchRecipe:
 
 
 def with_real_twins(recipes: tuple[BenchRecipe, ...], folder: Path) -> tuple[BenchRecipe, ...]:
-    """Every recipe by lockstep on synthetic pictures followed by the same calibrated on the real ones in `folder`."""
+    """Every recipe by lockstep on synthetic pictures followed by the same with the photographs in `folder`."""
     found = []
     for recipe in recipes:
         found.append(recipe)

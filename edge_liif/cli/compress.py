@@ -45,7 +45,7 @@ def compress(
     calibrate_on: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of real pictures in place of the painted ones (pages of one colour stay): not data-free."
+            help="Folder of photographs in place of the recipe's leaves and noise, beside its pages; not data-free."
         ),
     ] = None,
     data: Annotated[
@@ -144,7 +144,7 @@ def _calibration(folders: list[Path] | None, recipe: Path | None) -> tuple[Any, 
 
     asked = Recipe() if recipe is None else read_recipe(recipe)
     if folders:
-        return with_photographs(asked, folders), {"recipe": asdict(asked), "photographs": "real pictures"}
+        return with_photographs(asked, folders)
     return synthesize(asked), {"recipe": asdict(asked)}
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
-from ..model.quantization import STEPS_PER_OCTAVE, ActivationQuantization, WeightQuantization
+from ..model.quantization import STEPS_PER_OCTAVE, ActivationQuantization, WeightQuantization, step_factors
 from .least_squares import cholesky
 
 # Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
@@ -17,8 +18,8 @@ from .least_squares import cholesky
 SHRINK = torch.linspace(1.0, 0.4, 31)
 # Columns that GPTQ rounds before the next ones learn of their errors.
 BLOCK = 128
-# Of a channel relative to its value; in a concatenation the difference of scales comes on top, and files hold twice
-# this.
+# Lowest step of a channel's scale below its value's; in a concatenation the difference of scales comes on top, and
+# files hold twice this.
 LOWEST_STEP = -16 * STEPS_PER_OCTAVE
 # Values of each channel that ranges are searched on.
 MOST_SAMPLES = 20_000
@@ -116,7 +117,7 @@ def activation_quantization(
 
     Each channel's range is the shrunk one with the least squared error over `values`, times `margin`. The common scale
     is that of the widest channel or, if `base` is given, whole steps from base; those of channels are the lowest that
-    still hold each one's range. Rounding to the nearest step instead cuts off as much as it refines.
+    still hold each one's range.
     """
     flat = values.transpose(0, 1).reshape(values.shape[1], -1).float()
     if flat.shape[1] > MOST_SAMPLES:
@@ -145,7 +146,8 @@ def quantization_of_scales(
     `activation_quantization`."""
     common = float(scales.max())
     if base is not None:
-        common = base * 2.0 ** (math.ceil(STEPS_PER_OCTAVE * math.log2(common / base) - 1e-6) / STEPS_PER_OCTAVE)
+        away = math.ceil(STEPS_PER_OCTAVE * math.log2(common / base) - 1e-6)
+        common = float(np.float32(base) * step_factors([away])[0])
     if len(scales) == 1:
         return ActivationQuantization(common, bits, signed)
     steps = ((scales / common).log2() * STEPS_PER_OCTAVE - 1e-6).ceil().clamp(LOWEST_STEP, 0).int()

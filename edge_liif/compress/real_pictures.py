@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,19 +12,23 @@ from numpy.typing import NDArray
 
 from ..errors import UsageError
 from ..evaluate.datasets import find_datasets, load_rgb
+from .frozen import pictures_digest
 from .recipe import Recipe
 from .synthetic import PHOTOGRAPHIC, plan, synthesize
 
 
-def with_photographs(recipe: Recipe, folders: list[Path]) -> NDArray[np.uint8]:
-    """The pictures of a recipe, crops of photographs in place of its leaves and noise, coded as JPEG as those would be.
+def with_photographs(recipe: Recipe, folders: list[Path]) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """The pictures of a recipe, crops of photographs in place of its leaves and noise, coded as JPEG as those would be;
+    and what a compressed file says about them.
 
-    Its pages and mosaics stay, because photographs have few vivid colours: calibrated on photographs alone,
-    EDSR-baseline-LIIF at W8A8 moved a page of pure blue by 51 levels (`benchmarks/real_pictures.py`).
-    Raises UsageError if no picture is large enough.
+    Its pages and mosaics stay, because photographs have few vivid colours (`benchmarks/real_pictures.py`).
+    Raises UsageError if no picture is large enough, or if the recipe has no place for any.
     """
     count = sum(planned.kind in PHOTOGRAPHIC for planned in plan(recipe))
-    return synthesize(recipe, crops(folders, count, recipe.size, recipe.reduce, recipe.seed) if count else None)
+    if not count:
+        raise UsageError("the recipe has no leaves and no noise, whose places photographs would take")
+    photographs = crops(folders, count, recipe.size, recipe.reduce, recipe.seed)
+    return synthesize(recipe, photographs), {"recipe": asdict(recipe), "photographs": pictures_digest(photographs)}
 
 
 def crops(folders: list[Path], count: int = 20, size: int = 96, reduce: int = 3, seed: int = 0) -> NDArray[np.uint8]:

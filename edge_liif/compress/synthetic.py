@@ -60,7 +60,8 @@ def plan(recipe: Recipe) -> list[Planned]:
 def synthesize(recipe: Recipe, photographs: Iterable[NDArray[np.uint8]] | None = None) -> NDArray[np.uint8]:
     """The pictures of a recipe, uint8 (count, size, size, 3), RGB. The same recipe gives the same bytes.
 
-    photographs: pictures (size, size, 3) that take the places of leaves and noise, as many as there are of those.
+    photographs: pictures (size, size, 3) that take the places of leaves and noise, as many as there are of those
+    (`real_pictures.with_photographs`).
     """
     pictures = np.empty((recipe.count, recipe.size, recipe.size, 3), np.uint8)
     real = None if photographs is None else iter(photographs)

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from .quantization import WeightQuantization
 
-# The true scale is within two steps of float32 of peak / level: the peak was rounded twice, the quotient once more.
-_STEPS = (0, 1, -1, 2, -2, 3, -3)
-# In units of the scale: far above float32's rounding of 127 levels (1.5e-5), far below half a level.
+_ONE = np.ones(1, np.float32)
+# The true scale is at most two float32 numbers from peak / level: the peak was rounded twice, the quotient once. The
+# third is margin.
+_NEIGHBOURS = (0, 1, -1, 2, -2, 3, -3)
+# In units of the scale: far above what rounding makes of 127 levels (3e-5), far below half a level.
 _NEAR_A_LEVEL = 2.0**-12
 _LARGEST_FLOAT = np.int32(0x7F7FFFFF)  # its bits
-
-
-_ONE = np.ones(1, np.float32)
 
 
 def from_levels(
@@ -35,7 +34,7 @@ def to_levels(
     weight: NDArray[np.float32], quantization: WeightQuantization, factors: NDArray[np.float32] = _ONE
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Levels int8 (O, ...) and scales float32 (O) with `from_levels` of them and the factors, above 0 and at most 1,
-    equal to `weight` (O, ...), exactly.
+    equal to `weight` (O, ...), exactly. With factors other than powers of two that needs scales of 2^-126 or more.
 
     Where several pairs do it (levels 2 and 4 are also 1 and 2 at twice the scale) the one with the largest levels is
     taken, so the answer depends on the floats alone. A channel of zeros gets scale 1.
@@ -58,7 +57,7 @@ def to_levels(
         likely = (np.abs(ratio - nearest) < _NEAR_A_LEVEL).all(axis=1)
         channels, trial = unsolved[likely], nearest[likely].astype(np.int8)
         middle = (peak[channels] / top).astype(np.float32)
-        for step in _STEPS:
+        for step in _NEIGHBOURS:
             # neighbours in float32 are neighbours as integers, for numbers above zero
             candidate = np.clip(middle.view(np.int32) + np.int32(step), 1, _LARGEST_FLOAT).view(np.float32)
             fits = (from_levels(trial, candidate, over[channels]) == rows[channels]).all(axis=1) & ~solved[channels]
@@ -69,6 +68,6 @@ def to_levels(
     if unsolved.size:
         raise ModelError(
             f"output channel {unsolved[0]} is not made of whole levels -{quantization.largest}.."
-            f"{quantization.largest} times one float32 scale"
+            f"{quantization.largest} times one float32 scale over its inputs' factors"
         )
     return levels.reshape(weight.shape), scale

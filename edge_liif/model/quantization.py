@@ -22,7 +22,7 @@ from .packing import FEWEST_BITS, MOST_BITS
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-126, 3.4e38
 MOST_NAMES = 10_000
 MOST_CHANNELS = 100_000
-STEPS_PER_OCTAVE = 4
+STEPS_PER_OCTAVE = 4  # part of the file format
 LOWEST_STEP = -32 * STEPS_PER_OCTAVE
 DEEPEST_CONFIG = 16
 LONGEST_CONFIG = 1 << 18  # characters of JSON: every kept channel of an RDN-B takes an eighth of it
@@ -35,7 +35,7 @@ _TEXT = re.compile(r"[ -~]{1,200}")  # printable ASCII: names end up on terminal
 
 def step_factors(steps: Sequence[int]) -> NDArray[np.float32]:
     """2^(step / 4), float32 (n)."""
-    octaves, within = np.divmod(np.array(steps, np.int64), STEPS_PER_OCTAVE)
+    octaves, within = np.divmod(np.array(steps, np.int32), STEPS_PER_OCTAVE)
     return np.ldexp(_WITHIN_OCTAVE[within], octaves)
 
 
@@ -44,8 +44,8 @@ class WeightQuantization:
     """One weight tensor in `bits` (2..8) bits: symmetric levels -largest..largest times one float32 scale per output
     channel (axis 0). The lowest level of two's complement is not used.
 
-    steps: one per input channel, or none at all: the levels are those of the weight times `step_factors`, which is what
-    a kernel multiplies with activations whose scales differ by these factors.
+    steps: one per input channel, or none at all: the weight is levels times scale over `step_factors`; levels times
+    scale is what a kernel multiplies with activations whose scales differ by these factors.
     """
 
     bits: int
@@ -67,8 +67,7 @@ class ActivationQuantization:
 
     Unsigned levels, 0..2^bits - 1, are for what comes out of a ReLU; signed, -2^(bits-1)..2^(bits-1) - 1, for the
     residual stream. steps: one per channel (or none at all): channel c has the scale `scale` times its factor of
-    `step_factors`, which goes into the weights of whoever reads the value. Steps of whole octaves would cost 1.4 dB of
-    fidelity at W8A8, eighths gain no more than 0.3 (EDSR-baseline-LIIF, nine pictures).
+    `step_factors`, which goes into the weights of whoever reads the value.
     """
 
     scale: float

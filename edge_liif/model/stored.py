@@ -19,7 +19,7 @@ from ..errors import ModelError
 from .levels import from_levels, to_levels
 from .liif import float_columns, input_channels
 from .packing import pack, packed_size, unpack
-from .quantization import WeightQuantization, step_factors
+from .quantization import SMALLEST_SCALE, WeightQuantization, step_factors
 from .spec import ModelSpec
 
 FLOATS = ("F16", "F32")
@@ -86,7 +86,8 @@ def from_stored(spec: ModelSpec, stored: Mapping[str, NDArray[Any]]) -> dict[str
             tensors[name] = stored[name].astype(np.float32)
             continue
         scale = stored[f"{name}.scale"]
-        if not (np.isfinite(scale).all() and (scale > 0).all()):
+        smallest = SMALLEST_SCALE if quantized[name].steps else 0
+        if not (np.isfinite(scale).all() and (scale > 0).all() and (scale >= smallest).all()):
             raise ModelError(f"tensor {name}.scale holds numbers that are no scales; it is damaged")
         levels = _levels(name, stored[f"{name}.packed"], quantized[name], _packed_shape(name, shape))
         tensors[name] = from_levels(levels, scale, _factors(name, shape, quantized[name]))
@@ -98,8 +99,8 @@ def from_stored(spec: ModelSpec, stored: Mapping[str, NDArray[Any]]) -> dict[str
 def weight_levels(
     name: str, tensor: NDArray[np.float32], quantization: WeightQuantization
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Levels int8 and scales float32 (O) of tensor `name`, columns that stay float left out: the levels times the
-    scales are the weight times the factor of each input channel.
+    """Levels int8 and scales float32 (O) of tensor `name`, columns that stay float left out: `from_levels` of them and
+    the factors of its input channels is the weight.
 
     Raises ModelError if it is not exactly levels of its bits times a scale per output channel.
     """

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -5,6 +6,7 @@ from edge_liif.compress.quantize import (
     activation_quantization,
     gptq,
     largest_integer,
+    quantization_of_scales,
     round_to_nearest,
     row_scales,
 )
@@ -103,6 +105,16 @@ def test_steps_are_the_lowest_that_hold_the_range():
     assert q.steps[0] == 0 and q.steps[1] in (-4, -3) and q.steps[2] in (-8, -7) and q.steps[3] in (-40, -39)
     held = channel_scales(q) * q.levels[1]
     assert (held >= 0.97 * values.amax(0).numpy()).all() and (held <= 2 ** (1 / 4) * values.amax(0).numpy()).all()
+
+
+def test_scales_are_whole_steps_from_what_they_are_read_with():
+    base = float(np.float32(0.003))
+    for needed in (base, 2 * base, base / 2, 0.0031, 0.0299, 1e-5):
+        scale = quantization_of_scales(torch.tensor([needed]), 8, True, base).scale
+        steps = 4 * np.log2(scale / base)
+        assert scale == float(np.float32(scale))
+        assert abs(steps - round(steps)) < 1e-5
+        assert needed * (1 - 1e-6) <= scale < needed * 2 ** (1 / 4)
 
 
 def test_one_outlier_does_not_take_the_whole_range():

@@ -1,4 +1,4 @@
-"""Which activations share a scale up to powers of two."""
+"""Which activations share a scale up to whole steps."""
 
 from __future__ import annotations
 

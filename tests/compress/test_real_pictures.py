@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from edge_liif.compress.frozen import pictures_digest
 from edge_liif.compress.real_pictures import crops, with_photographs
 from edge_liif.compress.recipe import Recipe
 from edge_liif.compress.synthetic import PHOTOGRAPHIC, plan, synthesize
@@ -25,7 +27,7 @@ def photographs(tmp_path: Path) -> Path:
 
 
 def test_pages_and_mosaics_stay(photographs: Path) -> None:
-    painted, real = synthesize(RECIPE), with_photographs(RECIPE, [photographs])
+    painted, real = synthesize(RECIPE), with_photographs(RECIPE, [photographs])[0]
     for i, planned in enumerate(plan(RECIPE)):
         same = np.array_equal(painted[i], real[i])
         assert same != (planned.kind in PHOTOGRAPHIC), planned
@@ -34,17 +36,19 @@ def test_pages_and_mosaics_stay(photographs: Path) -> None:
 
 
 def test_photographs_are_coded_as_what_they_stand_for(photographs: Path) -> None:
-    real = with_photographs(RECIPE, [photographs])
+    real, said = with_photographs(RECIPE, [photographs])
     places = [i for i, planned in enumerate(plan(RECIPE)) if planned.kind in PHOTOGRAPHIC]
     plain = crops([photographs], len(places), RECIPE.size, RECIPE.reduce, RECIPE.seed)
     coded = [plan(RECIPE)[i].jpeg_quality is not None for i in places]
     assert any(coded) and not all(coded)
+    assert said == {"recipe": asdict(RECIPE), "photographs": pictures_digest(plain)}
     assert [not np.array_equal(real[i], picture) for i, picture in zip(places, plain, strict=True)] == coded
 
 
-def test_small_pictures_are_refused_and_needed_only_where_they_have_a_place(tmp_path: Path) -> None:
+def test_what_is_too_small_or_has_no_place_is_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "small.png"), np.zeros((20, 90, 3), np.uint8))
     with pytest.raises(UsageError, match="no picture of at least 48 x 48 pixels"):
         with_photographs(RECIPE, [tmp_path])
     pages = Recipe(count=3, size=16, largest_radius=8.0, noise_share=0.0, extreme_share=1.0, vivid_share=0.0)
-    assert np.array_equal(with_photographs(pages, [tmp_path]), synthesize(pages))
+    with pytest.raises(UsageError, match="no leaves and no noise"):
+        with_photographs(pages, [tmp_path])

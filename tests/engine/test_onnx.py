@@ -66,7 +66,7 @@ def test_floats_are_those_of_openvino(name: str, out: tuple[int, int], request: 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("bits", [(8, 8), (4, 8), (8, 7), (6, 6)], ids="W{0[0]}A{0[1]}".format)
 def test_integers_are_those_of_openvino(name: str, bits: tuple[int, int], compressed, saturating: bool) -> None:
-    """Powers of two per channel, both signs in one concatenation, fewer bits than int8 has."""
+    """Scales per channel, both signs in one concatenation, fewer bits than int8 has."""
     network = compressed(name, bits)
     for out in OUT.values():
         integer = enlarged(ONNXEngine(network, "int8"), out)

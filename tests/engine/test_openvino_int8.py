@@ -44,7 +44,7 @@ def compressed(network: Network, **config) -> Network:
 @pytest.mark.parametrize("bits", [(8, 8), (4, 8), (6, 6)], ids="W{0[0]}A{0[1]}".format)
 @pytest.mark.parametrize("out", [(69, 90), (39, 51)], ids=["x3", "x1.7"])
 def test_integers_are_what_was_simulated(name, bits, out, request, saturating) -> None:
-    """Both signs in one concatenation, powers of two per channel, fewer bits than the kernels have."""
+    """Both signs in one concatenation, scales per channel, fewer bits than the kernels have."""
     small = compressed(request.getfixturevalue(name), weight_bits=bits[0], activation_bits=bits[1])
     simulated = enlarged(open_engine(small, "torch", "int8", "cpu"), out)
     integer = enlarged(OpenVINOEngine(small, "int8", cache=False), out)

@@ -86,6 +86,7 @@ def test_configs_may_be_sixteen_deep(depth: int) -> None:
             replace(COMPRESSION, config=config)
 
 
+STEPS: list[Any] = [[1], [-129], [0.0], [True], ["0"], "0", None, {}, [0] * 100_001]
 HOSTILE: list[tuple[str, Any]] = [
     ("", 5),
     ("", []),
@@ -115,28 +116,31 @@ HOSTILE: list[tuple[str, Any]] = [
     ("weights", {"encoder.head.0.weight": 8}),
     ("weights", {"encoder.head.0.weight": {}}),
     ("weights", {"encoder.head.0.weight": {"bits": 8, "zero": 0}}),
-    ("weights", {"encoder.head.0.weight": {"bits": 1}}),
-    ("weights", {"encoder.head.0.weight": {"bits": 9}}),
-    ("weights", {"encoder.head.0.weight": {"bits": 4.0}}),
-    ("weights", {"encoder.head.0.weight": {"bits": "4"}}),
-    ("weights", {"encoder.head.0.weight": {"bits": True}}),
-    ("weights", {"encoder.head.0.bias": {"bits": 8}}),
-    ("weights", {"encoder.absent.weight": {"bits": 8}}),
+    ("weights", {"encoder.head.0.weight": {"bits": 1, "steps": []}}),
+    ("weights", {"encoder.head.0.weight": {"bits": 9, "steps": []}}),
+    ("weights", {"encoder.head.0.weight": {"bits": 4.0, "steps": []}}),
+    ("weights", {"encoder.head.0.weight": {"bits": "4", "steps": []}}),
+    ("weights", {"encoder.head.0.weight": {"bits": True, "steps": []}}),
+    ("weights", {"encoder.head.0.bias": {"bits": 8, "steps": []}}),
+    ("weights", {"encoder.absent.weight": {"bits": 8, "steps": []}}),
+    ("weights", {"encoder.head.0.weight": {"bits": 8}}),
+    *(("weights", {"encoder.head.0.weight": {"bits": 8, "steps": steps}}) for steps in STEPS),
     ("activations", None),
-    ("activations", {"": {"bits": 8, "scale": 1.0, "signed": True}}),
-    ("activations", {"x" * 201: {"bits": 8, "scale": 1.0, "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": 1.0}}),
-    ("activations", {"x": {"bits": 16, "scale": 1.0, "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": 0.0, "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": -1.0, "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": 1e-40, "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": 1e39, "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": 10**400, "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": float("inf"), "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": float("nan"), "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": True, "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": "1", "signed": True}}),
-    ("activations", {"x": {"bits": 8, "scale": 1.0, "signed": 1}}),
+    *(("activations", {"x": {"bits": 8, "scale": 1.0, "signed": True, "steps": steps}}) for steps in STEPS),
+    ("activations", {"": {"bits": 8, "scale": 1.0, "signed": True, "steps": []}}),
+    ("activations", {"x" * 201: {"bits": 8, "scale": 1.0, "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": 1.0, "steps": []}}),
+    ("activations", {"x": {"bits": 16, "scale": 1.0, "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": 0.0, "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": -1.0, "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": 1e-40, "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": 1e39, "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": 10**400, "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": float("inf"), "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": float("nan"), "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": True, "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": "1", "signed": True, "steps": []}}),
+    ("activations", {"x": {"bits": 8, "scale": 1.0, "signed": 1, "steps": []}}),
 ]
 
 
@@ -150,6 +154,26 @@ def test_hostile_compressions_are_refused(key: str, value: Any) -> None:
     with pytest.raises(ModelError) as error:
         ModelSpec.from_json(json.dumps(data))
     assert "\n" not in str(error.value) and "\x1b" not in str(error.value) and len(str(error.value)) < 300
+
+
+def test_steps_are_one_for_each_input() -> None:
+    for steps, fits in (([], True), ([0, -5, -128], True), ([0, -5], False), ([0] * 4, False)):
+        data = json.loads(SPEC.to_json())
+        data["compression"]["weights"] = {"encoder.head.0.weight": {"bits": 8, "steps": steps}}
+        if fits:
+            assert ModelSpec.from_json(json.dumps(data)).compression is not None
+        else:
+            with pytest.raises(ModelError, match=f"has {len(steps)} steps for the inputs of encoder.head.0.weight"):
+                ModelSpec.from_json(json.dumps(data))
+
+
+def test_who_has_a_file_of_before_is_told_what_to_do() -> None:
+    data = json.loads(SPEC.to_json())
+    data["compression"]["weights"] = {"encoder.head.0.weight": {"bits": 8, "exponents": [0, 0, 0]}}
+    with pytest.raises(
+        ModelError, match=r"bits, steps, not .* if another version of edge-liif made it, compress it again"
+    ):
+        ModelSpec.from_json(json.dumps(data))
 
 
 @pytest.mark.parametrize("key", json.loads(SPEC.to_json())["compression"].keys())

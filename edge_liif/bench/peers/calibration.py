@@ -1,7 +1,7 @@
 """What a post-training quantizer is shown: what the fp32 network's two graphs are given for crops of real pictures.
 
 The crops are made as those of `edge-liif compress --calibrate-on`, and the scale is its default; a peer sees nothing
-but photographs, where our own recipe keeps its pages of one colour beside them.
+but photographs, where our own recipe keeps its pages and mosaics beside them.
 """
 
 from __future__ import annotations
