@@ -10,6 +10,7 @@ mean of pages of one colour, in levels of 255.
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from pathlib import Path
 
@@ -65,7 +66,10 @@ def main() -> None:
     original = Upscaler(network, Settings(precision="fp32"))
     methods = {name: upscaler.enlarge_float for name, upscaler in upscalers.items()}
     rows = measure_fidelity((arguments.model, original.enlarge_float), methods, datasets, SCALE, limit=arguments.limit)
-    cells = {(row.dataset, row.method): f"{row.psnr_y:.2f} / {row.fidelity:.1f}" for row in rows}
+    cells = {
+        (row.dataset, row.method): f"{row.psnr_y:.2f} / {'–' if math.isinf(row.fidelity) else f'{row.fidelity:.1f}'}"
+        for row in rows
+    }
     head = [*(d.name for d in datasets), *PAGES]
     print(f"| calibrated on | {' | '.join(head)} |\n|---|{'---:|' * len(head)}")
     for name in ["bicubic", arguments.model, *upscalers]:
