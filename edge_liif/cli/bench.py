@@ -32,7 +32,9 @@ def bench(
     ] = None,
     real: Annotated[
         Path | None,
-        typer.Option(help="Folder of photographs: each recipe by lockstep once more, with them for the painted ones."),
+        typer.Option(
+            help="Folder of photographs: each recipe by lockstep once more, they in place of its leaves and noise."
+        ),
     ] = None,
     scale: Annotated[str | None, typer.Option(help="Scales, comma-separated; 3 by default.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engines, comma-separated; openvino by default.")] = None,
