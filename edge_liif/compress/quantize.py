@@ -10,7 +10,13 @@ import math
 import numpy as np
 import torch
 
-from ..model.quantization import STEPS_PER_OCTAVE, ActivationQuantization, WeightQuantization, step_factors
+from ..model.quantization import (
+    LOWEST_STEP,
+    STEPS_PER_OCTAVE,
+    ActivationQuantization,
+    WeightQuantization,
+    step_factors,
+)
 from .least_squares import cholesky
 
 # Shrinkings of the largest magnitude that are tried for a scale; the one with the least (weighted) squared error is
@@ -18,9 +24,8 @@ from .least_squares import cholesky
 SHRINK = torch.linspace(1.0, 0.4, 31)
 # Columns that GPTQ rounds before the next ones learn of their errors.
 BLOCK = 128
-# Lowest step of a channel's scale below its value's; in a concatenation the difference of scales comes on top, and
-# files hold twice this.
-LOWEST_STEP = -16 * STEPS_PER_OCTAVE
+# Below its value's scale. Half of what files hold: in a concatenation the difference of scales comes on top.
+LOWEST_STEP_OF_CHANNEL = LOWEST_STEP // 2
 # Values of each channel that ranges are searched on.
 MOST_SAMPLES = 20_000
 # Scale of what was zero on every calibration picture: next to nothing, but within the steps of its neighbours.
@@ -150,5 +155,5 @@ def quantization_of_scales(
         common = float(np.float32(base) * step_factors([away])[0])
     if len(scales) == 1:
         return ActivationQuantization(common, bits, signed)
-    steps = ((scales / common).log2() * STEPS_PER_OCTAVE - 1e-6).ceil().clamp(LOWEST_STEP, 0).int()
+    steps = ((scales / common).log2() * STEPS_PER_OCTAVE - 1e-6).ceil().clamp(LOWEST_STEP_OF_CHANNEL, 0).int()
     return ActivationQuantization(common, bits, signed, tuple(steps.tolist()))
