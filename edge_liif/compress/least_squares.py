@@ -63,11 +63,11 @@ class Moments:
         x, y = self._x / self.count, self._y / self.count
         return self._xx / self.count - torch.outer(x, x), self._xy / self.count - torch.outer(x, y)
 
-    def solution(self, near: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, the ridge
-        pulling towards `near` (O, D), zero by default."""
+    def solution(self, near: torch.Tensor | None = None, ridge: float = RIDGE) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, a ridge (share
+        of the mean diagonal) pulling towards `near` (O, D), zero by default."""
         bare, xy = self.centred()
-        xx = ridged(bare)
+        xx = ridged(bare, ridge)
         if near is not None:
             xy = xy + (xx - bare) @ near.double().T
         weight = torch.linalg.solve(xx, xy).T
@@ -75,9 +75,9 @@ class Moments:
         return weight, mean_y - weight @ mean_x
 
 
-def ridged(matrix: torch.Tensor) -> torch.Tensor:
-    """A positive semidefinite matrix (D, D) with RIDGE of its mean diagonal added to its diagonal."""
-    level = RIDGE * matrix.diagonal().mean().clamp_min(1e-12)
+def ridged(matrix: torch.Tensor, ridge: float = RIDGE) -> torch.Tensor:
+    """A positive semidefinite matrix (D, D) with a share `ridge` of its mean diagonal added to its diagonal."""
+    level = ridge * matrix.diagonal().mean().clamp_min(1e-12)
     return matrix + level * torch.eye(len(matrix), dtype=matrix.dtype)
 
 

@@ -304,6 +304,31 @@ def test_readers_make_up_for_a_rounded_filter(noise):
         assert (factors[0, [1, 2, 4], 0] != 1).all()
 
 
+def test_least_squares_stays_near_a_weight_that_lacks_nothing():
+    """Samples that say something else move a whole weight a little, and one that has lost inputs all the way."""
+    from edge_liif.compress.layer import Layer
+    from edge_liif.compress.methods import REPAIRS, STAY
+
+    generator = torch.Generator().manual_seed(0)
+    weight, other = torch.randn(5, 6, generator=generator), torch.randn(5, 6, generator=generator)
+    x = torch.randn(4000, 6, generator=generator)
+
+    def moved(left: list[int]) -> torch.Tensor:
+        """How far from `weight` to `other` the repair goes, by column."""
+        layer = Layer(
+            *("reader", weight, torch.zeros(5), 1, 0, torch.tensor(left), ()),
+            *(lambda: pytest.fail("looked at inputs"), lambda: iter([(x[:, left], x[:, left] @ other[:, left].T)])),
+            [],
+        )
+        new, _ = REPAIRS["least squares"](layer)
+        way = other[:, left] - weight[:, left]
+        return ((new - weight[:, left]) * way).sum(0) / way.square().sum(0)
+
+    # inputs are white: this share of the way
+    assert torch.allclose(moved([0, 1, 2, 3, 4, 5]), torch.full((6,), 1 / (1 + STAY)), atol=0.02)
+    assert torch.allclose(moved([0, 1, 2, 4, 5]), torch.ones(5), atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", ["rdn", "edsr"])
 def test_equalised_is_the_same_function(kind, pictures):
     from edge_liif.compress.equalise import equalised
