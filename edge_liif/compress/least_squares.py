@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-# Ridge of every regression, as a share of the mean diagonal of the matrix it steadies.
+# Ridge of every regression but one (`STAY` in methods.py), as a share of the mean diagonal of the matrix it steadies.
 RIDGE = 1e-4
 # Columns from which on numpy's product pays: its threads wait awake for the next one, in the way of torch's.
 WIDE = 3000
@@ -64,8 +64,8 @@ class Moments:
         return self._xx / self.count - torch.outer(x, x), self._xy / self.count - torch.outer(x, y)
 
     def solution(self, near: torch.Tensor | None = None, ridge: float = RIDGE) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, a ridge (share
-        of the mean diagonal) pulling towards `near` (O, D), zero by default."""
+        """Weight (O, D) and bias (O) of the affine map that predicts y from x with least squared error, `ridge` times
+        the mean diagonal of C_xx pulling towards `near` (O, D), zero by default."""
         bare, xy = self.centred()
         xx = ridged(bare, ridge)
         if near is not None:

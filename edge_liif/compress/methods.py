@@ -23,8 +23,8 @@ from .least_squares import RIDGE
 
 # Of a filter's energy, what rounding may add to it for least squares on filters to be right: about 5 bits.
 FINE = 0.01
-# Ridge of least squares for a layer that has lost no input. Its own weight is wrong only by what rounding did before
-# it, and what synthetic pictures say against that is partly true of themselves alone: where they hardly vary.
+# Ridge of least squares for a layer that has lost no input itself. Its own weight is wrong only by what pruning and
+# rounding did to layers before it; where synthetic pictures hardly vary, what they say against it holds for them alone.
 # `benchmarks/results/compression_parts.md` has the numbers.
 STAY = 0.3
 
@@ -110,8 +110,8 @@ def _moments(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _least_squares(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """L3: [W' b'] = argmin E |W x + b - W' x~ - b'|^2, a ridge pulling towards W_K: harder where no input
-    is gone, and W_K is W."""
+    """L3: [W' b'] = argmin E |W x + b - W' x~ - b'|^2, a ridge pulling towards W_K, harder where no input
+    is gone (W_K is W)."""
     whole = len(layer.left) == layer.weight.shape[1]
     weight, bias = layer.moments.solution(near=layer.weight[:, layer.left], ridge=STAY if whole else RIDGE)
     return weight.float(), bias.float()

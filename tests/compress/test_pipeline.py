@@ -305,7 +305,7 @@ def test_readers_make_up_for_a_rounded_filter(noise):
 
 
 def test_least_squares_stays_near_a_weight_that_lacks_nothing():
-    """Samples that say something else move a whole weight a little, and one that has lost inputs all the way."""
+    """Samples that say something else move a weight that lacks nothing a part of the way, another all the way."""
     from edge_liif.compress.layer import Layer
     from edge_liif.compress.methods import REPAIRS, STAY
 
@@ -325,7 +325,7 @@ def test_least_squares_stays_near_a_weight_that_lacks_nothing():
         return ((new - weight[:, left]) * way).sum(0) / way.square().sum(0)
 
     # inputs are white: this share of the way
-    assert torch.allclose(moved([0, 1, 2, 3, 4, 5]), torch.full((6,), 1 / (1 + STAY)), atol=0.02)
+    assert torch.allclose(moved([0, 1, 2, 3, 4, 5]), torch.full((6,), 1 / (1 + STAY)), atol=0.05)
     assert torch.allclose(moved([0, 1, 2, 4, 5]), torch.ones(5), atol=1e-3)
 
 
