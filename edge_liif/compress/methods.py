@@ -112,8 +112,8 @@ def _moments(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
 def _least_squares(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
     """L3: [W' b'] = argmin E |W x + b - W' x~ - b'|^2, a ridge pulling towards W_K, harder where no input
     is gone (W_K is W)."""
-    whole = len(layer.left) == layer.weight.shape[1]
-    weight, bias = layer.moments.solution(near=layer.weight[:, layer.left], ridge=STAY if whole else RIDGE)
+    ridge = RIDGE if len(layer.channels_gone) else STAY
+    weight, bias = layer.moments.solution(near=layer.weight[:, layer.left], ridge=ridge)
     return weight.float(), bias.float()
 
 
