@@ -43,8 +43,11 @@ class BenchRecipe:
         if self.config.weight_bits is not None:
             activations = "" if self.config.activation_bits is None else f"A{self.config.activation_bits}"
             parts.append(f"W{self.config.weight_bits}{activations}")
-        method = "" if self.config.method == "lockstep" else f", {self.config.method}"
-        return " + ".join(parts) + method + (", real pictures" if self.calibrate_on else "")
+        asked = [] if self.config.method == "lockstep" else [self.config.method]
+        asked += [f"by {self.config.score}"] if self.config.score else []
+        asked += [] if self.config.equalise is None else ["equalised" if self.config.equalise else "not equalised"]
+        asked += ["real pictures"] if self.calibrate_on else []
+        return ", ".join([" + ".join(parts), *asked])
 
 
 UNCOMPRESSED = BenchRecipe(ORIGINAL, None)

@@ -32,7 +32,10 @@ def compress(
         list[str] | None,
         typer.Option(metavar="NAME=BITS", help="Weight bits of some layers: 'imnet.*=8'; the first that fits."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    score: Annotated[
+        str | None, typer.Option(help="Prune by damage, energy, magnitude or filter; by default as the method does.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of sampled positions; pictures have their recipe's.")] = 0,
     statistics: Annotated[
         str, typer.Option(help="synthetic pictures, or analytic: none at all (rtn, magnitude, dfq, udfc).")
     ] = "synthetic",
@@ -67,6 +70,7 @@ def compress(
     if config is not None:
         given = {"method": method, "prune": prune, "weight_bits": weight_bits, "activation_bits": activation_bits}
         given |= {"scale": scale, "multiple": multiple, "equalise": equalise, "seed": seed, "statistics": statistics}
+        given |= {"score": score}
         if keep or any(value != getattr(CompressConfig, name) for name, value in given.items()):
             raise UsageError("--config holds all settings; give it or the options, not both")
         settings = CompressConfig.from_toml(config)
@@ -76,6 +80,7 @@ def compress(
             seed=seed,
             keep=_patterns(keep or []),
             statistics=statistics,
+            score=score,
         )
     if settings.statistics == "analytic" and (calibrate_on or recipe or layers):
         raise UsageError("analytic statistics look at no pictures: leave out --calibrate-on, --recipe and --layers")
@@ -97,8 +102,7 @@ def compress(
     parent_bytes = resolved.path.stat().st_size
     pictures, source = _calibration(calibrate_on, recipe)
     with progress_bar(f"compressing {network.spec.name}", not quiet) as bar:
-        follow = None if bar is None else lambda d, t, _: bar(d, t)
-        result, report = run(network, settings, pictures, source, follow, layers, frozen)
+        result, report = run(network, settings, pictures, source, bar, layers, frozen)
     spec = replace(result.spec, name=output.stem, source=f"compressed from {network.spec.name}")
     result = with_known_answer(replace(result, spec=spec))
     save_network(result, output)
@@ -188,6 +192,10 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         lines.append(
             "  largest error  " + ", ".join(f"{name} {error:.1e}" for name, error in worst) + " of its variance"
         )
+    if facts["predicted"] is not None:
+        lines.append(
+            f"  predicted      {facts['predicted']:.1f} dB to the original network (RGB, calibration pictures)"
+        )
     if facts["layers"]:
         lines += _layer_lines(facts["layers"])
     for row in facts.get("measured", []):
@@ -200,7 +208,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _layer_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """Shares of the predicted loss, in percent: a layer's all, then what of it comes from where."""
+    """Shares of the predicted loss, in percent: a layer's all, then what of it comes from where. Errors of layers are
+    taken for independent, and what later layers make good isn't counted, so shares are all that it says."""
     whole = sum(row["weights"] + row["inputs"] + (row["pruned"] or 0) for row in rows)
     width = max(len(row["layer"]) for row in rows)
 
@@ -212,9 +221,6 @@ def _layer_lines(rows: list[dict[str, Any]]) -> list[str]:
         bits = row["bits"] or "fp32"
         parts = percent(row["weights"]) + percent(row["inputs"]) + percent(row["pruned"])
         lines.append(f"  {row['layer']:{width}}  {bits!s:>4} {row['error']:7.1e} {100 * row['share']:8.2f}{parts}")
-    if whole > 0:
-        # in -1..1: the squared peak is 4
-        lines.append(
-            f"  predicted distance from the original network, if errors add: {10 * math.log10(4 / whole):.1f} dB"
-        )
+    if any(row["pruned"] is None for row in rows):
+        lines.append("  (-: this method says nothing of what pruning costs; shares are of rounding alone)")
     return lines

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 from ..errors import OutputError, one_line
-
-Update = Callable[[int, int], None]
 
 
 def complain(message: str) -> None:
@@ -54,9 +53,15 @@ def amount(size: float | None) -> str:
     return "unknown" if size is None else f"{size / 2**20:,.0f} MiB"
 
 
+class Update(Protocol):
+    """How far it is, and what it is at, if that is worth saying."""
+
+    def __call__(self, done: int, total: int | None, what: str = "", /) -> None: ...
+
+
 @contextmanager
 def progress_bar(label: str, shown: bool, unit: str = "") -> Iterator[Update | None]:
-    """A bar with the time left on a terminal; nothing in a pipe. Gives a function of (done, total)."""
+    """A bar with the time left on a terminal; nothing in a pipe."""
     if not shown or not sys.stderr.isatty():
         yield None
         return
@@ -78,4 +83,8 @@ def progress_bar(label: str, shown: bool, unit: str = "") -> Iterator[Update | N
     )
     with bar:
         task = bar.add_task(escape(label), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def update(done: int, total: int | None, what: str = "", /) -> None:
+            bar.update(task, completed=done, total=total, description=escape(f"{label}: {what}" if what else label))
+
+        yield update

@@ -42,7 +42,12 @@ def list_models(json_output: Annotated[bool, typer.Option("--json", help="Print 
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="Model name or .safetensors file.")]) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="Model name or .safetensors file.")],
+    channels: Annotated[
+        bool, typer.Option("--channels", help="Also which channels can be pruned, and who reads them.")
+    ] = False,
+) -> None:
     """What goes in, what each stage does, what comes out, and on whose work it rests."""
     from ..explain import explain_model
     from ..model.checkpoint import load_network
@@ -60,6 +65,11 @@ def show(name: Annotated[str, typer.Argument(help="Model name or .safetensors fi
     network = load_network(resolved.path, resolved.sha256_expected)
     print("\n".join(explain_model(network.spec)))
     print(f"  file     {resolved.path}, sha256 {network.sha256}")
+    if channels:
+        from ..compress.structure import channel_groups, details
+
+        for group in channel_groups(network.spec):
+            print(f"\n{details(group, network.spec)}")
 
 
 @app.command()

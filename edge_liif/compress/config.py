@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..toml_file import read_toml
+
+if TYPE_CHECKING:
+    from .methods import Method
 
 VERSION = 1
 WEIGHT_BITS = (3, 4, 5, 6, 7, 8)
@@ -26,7 +29,8 @@ class CompressConfig:
     an octave; queries: decoder positions a calibration picture; seed: of queries and sensitivities; keep: weight bits
     of layers whose names match a pattern (`imnet.*`, as in a shell), the first that fits, before `weight_bits` and
     before the 8 bits of the outermost layers; statistics: "synthetic" pictures, or "analytic" moments of Gaussians,
-    which `rtn`, `magnitude`, `dfq` and `udfc` can do with."""
+    which `rtn`, `magnitude`, `dfq` and `udfc` can do with; score: which channels go first, one of `methods.SCORES`,
+    None as the method says."""
 
     method: str = "lockstep"
     prune: float = 0.0
@@ -41,10 +45,11 @@ class CompressConfig:
     seed: int = 0
     keep: Mapping[str, int] = field(default_factory=dict)
     statistics: str = "synthetic"
+    score: str | None = None
     version: int = VERSION
 
     def __post_init__(self) -> None:
-        from .methods import METHODS
+        from .methods import METHODS, SCORES
 
         rules = [
             (type(self.version) is int and self.version == VERSION, f"version {self.version!r} is not {VERSION}"),
@@ -72,18 +77,32 @@ class CompressConfig:
             (_patterns(self.keep), f"keep {self.keep!r:.60} is not patterns of layer names with 3 to 8 bits each"),
             (not self.keep or self.weight_bits is not None, "keep without weight_bits: say what the other layers get"),
             (self.statistics in STATISTICS, f"statistics {self.statistics!r} is not one of {', '.join(STATISTICS)}"),
+            (
+                self.score is None or (isinstance(self.score, str) and self.score in SCORES),
+                f"score {self.score!r} is not one of {', '.join(SCORES)}",
+            ),
+            (self.score is None or self.prune > 0, "score without prune: it says which channels go first"),
         ]
         for kept, message in rules:
             if not kept:
                 raise UsageError(f"compression: {message}")
-        if self.statistics == "analytic" and METHODS[self.method].needs_samples:
+        if self.statistics == "analytic" and self.whole_method.needs_samples:
             able = ", ".join(name for name, method in METHODS.items() if not method.needs_samples)
+            what = f"method {self.method}" + (f" with score {self.score}" if self.score else "")
             raise UsageError(
-                f"compression: method {self.method} needs moments across channels, which analytic statistics don't "
+                f"compression: {what} needs moments across channels, which analytic statistics don't "
                 f"have; take synthetic ones or one of {able}"
             )
         if not self.prune and self.weight_bits is None:
             raise UsageError("compression: nothing to do; give --prune, --weight-bits or both")
+
+    @property
+    def whole_method(self) -> Method:
+        """The method, with the score that was asked for."""
+        from .methods import METHODS
+
+        method = METHODS[self.method]
+        return method if self.score is None else replace(method, score=self.score)
 
     @property
     def channel_scales(self) -> bool:

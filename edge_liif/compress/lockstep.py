@@ -90,8 +90,8 @@ class Rounding:
 
 class Lockstep:
     """Compresses while it runs. After `run`: `tensors` by name (narrowed, rounded, float32), `weights`
-    and `activations`: how they were quantized, `errors`: relative squared error of each layer's output, `roundings`: of
-    each layer, if `account`."""
+    and `activations`: how they were quantized, `errors`: relative squared error of each layer's output, `distance`:
+    mean squared error of the answers (in -1..1), `roundings`: of each layer, if `account`."""
 
     def __init__(
         self,
@@ -114,6 +114,7 @@ class Lockstep:
         self.weights: dict[str, WeightQuantization] = {}
         self.activations: dict[str, ActivationQuantization] = {}
         self.errors: dict[str, float] = {}
+        self.distance: float | None = None
         self._rounding: dict[str, torch.Tensor] = {}
         self._together = read_together(network.spec)
         self._names = layer_names(network.spec.decoder)
@@ -313,7 +314,10 @@ class Lockstep:
             self.tensors[f"{name}.bias"] = self.tensors[f"{name}.bias"] + shift
             output = output + shift.view(1, -1, *[1] * (output.ndim - 2))
         variance = (goal - goal.mean()).square().mean().clamp_min(1e-12)
-        self.errors[name] = float((output - goal).square().mean() / variance)
+        square = float((output - goal).square().mean())
+        self.errors[name] = square / float(variance)
+        if name == self._names[-1]:
+            self.distance = square
         return output
 
     def _quantized(self, x: Value) -> torch.Tensor:

@@ -28,12 +28,15 @@ FINE = 0.01
 # `benchmarks/results/compression_parts.md` has the numbers.
 STAY = 0.3
 
+# What channels can be chosen by: `statistics.Statistics.orders`.
+SCORES = ("filter", "magnitude", "energy", "damage")
+
 Repair = Callable[[Layer], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Method:
-    """score: "filter", "magnitude", "energy" or "damage"; repair: a key of REPAIRS; gptq: else round to nearest;
+    """score: one of SCORES; repair: a key of REPAIRS; gptq: else round to nearest;
     weighted_scale: weight scales by weighted squared error, else by largest magnitude; bias: mean of the output
     restored; equalise: cross-layer equalisation first."""
 

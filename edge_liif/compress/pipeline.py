@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,21 +27,24 @@ from .config import CompressConfig
 from .equalise import equalised
 from .layer_table import LayerLoss, layer_table
 from .lockstep import Bits, Lockstep
-from .methods import METHODS
 from .queries import Queries, random_queries
 from .recipe import Recipe
 from .statistics import Statistics
 from .structure import multiply_adds, spec_of
 
 Progress = Callable[[int, int, str], None]
+# Of answers in -1..1.
+SQUARED_PEAK = 4.0
 
 
 @dataclass
 class CompressReport:
     """What was done. multiply_adds: per LR pixel at the configuration's scale, (before, after); parameters: (before,
     after); bits: of all tensors as stored; widths: of the groups that were pruned; error: of each layer's output
-    relative to its variance, on the calibration pictures, {} without any; statistics: "measured", "frozen" or
-    "analytic"; layers: what each layer adds to the loss, if it was asked for; seconds: by stage."""
+    relative to its variance, on the calibration pictures, {} without any; predicted: PSNR in dB of the compressed
+    network's answers (RGB, at the calibration pictures' queries, before the ensemble mixes four of them) to the
+    original's, None without pictures or without a difference; statistics: "measured", "frozen" or "analytic"; layers: what each layer adds to the loss, if it was
+    asked for; seconds: by stage."""
 
     method: str
     parameters: tuple[int, int]
@@ -48,6 +52,7 @@ class CompressReport:
     bits: int
     widths: dict[str, tuple[int, int]]
     error: dict[str, float]
+    predicted: float | None
     statistics: str
     layers: list[LayerLoss] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -68,10 +73,11 @@ def compress(
     """A smaller network with the same inputs and outputs.
 
     pictures: uint8 (n, h, w, 3) to measure statistics on; None makes synthetic ones (`calibration/default.toml`), which
-    is what data-free means: never real ones. source: what the file says about the pictures. progress(done, total,
-    layer). layers: find out what each layer adds to the loss. use_frozen: statistics on file instead of measured ones,
-    where there are some for this very network and configuration. Deterministic for a configuration, a network and
-    versions. Raises UsageError for an impossible configuration, ModelError for a network that is compressed already.
+    is what data-free means: never real ones. source: what the file says about the pictures. progress(layers done, all
+    of them, the layer or stage that begins). layers: find out what each layer adds to the loss. use_frozen: statistics
+    on file instead of measured ones, where there are some for this very network and configuration. Deterministic for a
+    configuration, a network and versions. Raises UsageError for an impossible configuration, ModelError for a network
+    that is compressed already.
     """
     if network.spec.compression is not None:
         raise ModelError(f"model {network.spec.name} is compressed already; compress the one it was made from")
@@ -84,9 +90,20 @@ def compress(
     analytic = config.statistics == "analytic"
     if analytic and (pictures is not None or layers):
         raise UsageError("compression: analytic statistics look at no pictures, and know no errors of layers")
-    method = METHODS[config.method]
+    method = config.whole_method
     seconds: dict[str, float] = {}
     original = network
+    done = 0
+
+    def say(what: str) -> None:
+        if progress is not None:
+            progress(done, len(names), what)
+
+    def step(layer: str) -> None:
+        nonlocal done
+        say(layer)
+        done += 1
+
     equal = method.equalise if config.equalise is None else config.equalise
     if equal:
         network = equalised(network)
@@ -100,6 +117,7 @@ def compress(
         if pictures is None:
             from .synthetic import synthesize
 
+            say("calibration pictures")
             with _timed(seconds, "pictures"):
                 pictures, source = synthesize(Recipe()), {"recipe": asdict(Recipe())}
         if pictures.ndim != 4 or pictures.shape[3] != 3 or pictures.dtype != np.uint8:
@@ -114,20 +132,13 @@ def compress(
     kept: dict[str, list[int]] = {}
     orders: Mapping[str, scores.Order] | None = None
     if config.prune:
+        say("choosing channels")
         with _timed(seconds, "choosing channels"):
             if statistics is None:
                 orders = scores.by_weights(network, method.score)
             else:
                 orders = statistics.orders(method.score)
             kept = prune.choose(network, orders, config.prune, config.scale, config.multiple)
-    done = 0
-
-    def step(name: str) -> None:
-        nonlocal done
-        if progress is not None:
-            progress(done, len(names), name)
-        done += 1
-
     bits = Bits(config.weight_bits, config.activation_bits, config.margin, config.channel_scales, config.keep)
     run: Lockstep
     with _timed(seconds, "layers"):
@@ -137,8 +148,7 @@ def compress(
         else:
             run = Lockstep(network, kept, method, bits, step, account=layers)
             run.run(lr, queries)
-    if progress is not None:
-        progress(len(names), len(names), "done")
+    say("done")
     tensors = {name: np.ascontiguousarray(run.tensors[name].float().numpy()) for name in network.tensors}
     spec = spec_of(original.spec, {name: t.shape for name, t in tensors.items()})
     compression = Compression(
@@ -154,6 +164,7 @@ def compress(
     origin = "analytic" if analytic else "measured" if known is None else "frozen"
     report = _report(original, result, config, run, kept, origin, seconds)
     if layers and statistics is not None:
+        say("layer table")
         with _timed(seconds, "layer table"):
             report.layers = layer_table(run, statistics.sensitivity, orders if method.score == "damage" else None, kept)
     return result, report
@@ -245,6 +256,7 @@ def _report(
         stored,
         widths,
         dict(run.errors),
+        10 * math.log10(SQUARED_PEAK / run.distance) if run.distance else None,
         statistics,
         seconds=seconds,
     )

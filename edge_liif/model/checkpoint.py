@@ -5,6 +5,7 @@ Nothing is ever unpickled with code in it: a foreign .pth is read with torch's `
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -26,6 +27,9 @@ SPEC_KEY = "edge_liif_spec"
 # Not part of the network: the literal reference's answer on `selfcheck.picture()`, by which every engine on every
 # machine is judged without torch.
 KNOWN_ANSWER = "selfcheck.answer"
+# sha256 of the specification and all other tensors of the file, as bytes. A tensor, because safetensors writes metadata
+# of more than one entry in any order, and the same network shall be the same file.
+CONTENTS = "contents.sha256"
 _UNUSED = ("encoder.sub_mean.", "encoder.add_mean.")
 
 
@@ -69,7 +73,10 @@ def random_network(spec: ModelSpec, seed: int = 0) -> Network:
 
 
 def load_network(path: Path, expected_sha256: str | None = None) -> Network:
-    """Read a .safetensors network. Raises ModelError if it is missing, damaged, not ours, or has another sha256."""
+    """Read a .safetensors network. Raises ModelError if it is missing, damaged, not ours, or has another sha256.
+
+    Files that were written with the sha256 of their contents, as every compressed one is, are compared with that, too.
+    """
     from safetensors import SafetensorError, safe_open
 
     if path.suffix in {".pth", ".pt"}:
@@ -92,6 +99,11 @@ def load_network(path: Path, expected_sha256: str | None = None) -> Network:
             stored = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, ValueError, OSError, TypeError) as error:
         raise ModelError(f"{path}: not a readable safetensors file ({str(error)[:120]})") from error
+    said = stored.pop(CONTENTS, None)
+    if said is None and spec.compression is not None:
+        raise ModelError(f"{path}: compressed, but without the sha256 of its contents; compress the model again")
+    if said is not None and said.tobytes() != contents_digest(metadata[SPEC_KEY], stored):
+        raise ModelError(f"{path}: is damaged or has been changed (its contents have another sha256 than it says)")
     answer = stored.pop(KNOWN_ANSWER, None)
     try:
         return Network(spec, from_stored(spec, stored), answer if answer is None else answer.astype(np.float32), digest)
@@ -110,13 +122,25 @@ def save_network(network: Network, path: Path, dtype: type[np.floating] = np.flo
     tensors = to_stored(network.spec, network.tensors, dtype)
     if network.known_answer is not None:
         tensors[KNOWN_ANSWER] = np.ascontiguousarray(network.known_answer)
+    specification = network.spec.to_json()
+    tensors[CONTENTS] = np.frombuffer(contents_digest(specification, tensors), np.uint8)
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(save(tensors, {SPEC_KEY: network.spec.to_json()}))
+        part.write_bytes(save(tensors, {SPEC_KEY: specification}))
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise ModelError(f"{path}: can't be written ({error.strerror or error})") from error
+
+
+def contents_digest(specification: str, tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """sha256 of a file's specification and of names, types, shapes and bytes of its tensors, `CONTENTS` left out."""
+    digest = hashlib.sha256(specification.encode())
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(f"\n{name} {tensor.dtype.name} {tensor.shape}\n".encode())
+        digest.update(tensor.data)
+    return digest.digest()
 
 
 def read_liif_checkpoint(path: Path, name: str) -> Network:
@@ -187,6 +211,7 @@ def _check_header(path: Path, spec: ModelSpec, slices: Mapping[str, Any]) -> Non
     if missing:
         raise ModelError(f"{path}: lacks {missing[0]}; specification and tensors don't belong together")
     expected[KNOWN_ANSWER] = StoredTensor((*OUT_SIZE, 3))
+    expected[CONTENTS] = StoredTensor((hashlib.sha256().digest_size,), ("U8",))
     for name, found in slices.items():
         if name not in expected or tuple(found.get_shape()) != expected[name].shape:
             raise ModelError(f"{path}: tensor {name} does not fit the model's specification")

@@ -34,6 +34,16 @@ def test_full_stdout_is_our_error(monkeypatch):
         monkeypatch.undo()
 
 
+def test_the_bar_says_what_it_is_at(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    with console.progress_bar("compressing [x]", shown=True) as update:
+        update(3, 4, "imnet.layers.0")
+    said = capsys.readouterr().err
+    assert "compressing [x]: imnet.layers.0" in said and "75%" in said and "left" in said
+
+
 def test_no_bar_without_a_terminal(capsys):
     with console.progress_bar("label", shown=True) as update:
         assert update is None

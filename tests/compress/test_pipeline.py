@@ -12,7 +12,7 @@ from edge_liif.compress import prune, scores
 from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.methods import METHODS
 from edge_liif.compress.pipeline import compress
-from edge_liif.compress.structure import multiply_adds, narrowed
+from edge_liif.compress.structure import channel_groups, multiply_adds, narrowed
 from edge_liif.engine.base import TileShape
 from edge_liif.engine.simulated import SimulatedEngine
 from edge_liif.engine.torch import TorchEngine
@@ -144,6 +144,46 @@ def test_lockstep_repairs_rounding(bits, pictures):
     assert loss["lockstep"] < 0.6 * loss["rtn"]
 
 
+def test_lockstep_is_ahead_of_methods_without_samples(pictures):
+    """Pruned and rounded at once, on pictures it has not seen."""
+    net = network("rdn")
+    loss = {}
+    for method in ("rtn", "magnitude", "dfq", "udfc", "lockstep"):
+        small, _ = compress(net, CompressConfig(method, 0.3, 4, 8, queries=1024), pictures[:4])
+        loss[method] = error(net, small, pictures[3:], "int8")
+    assert loss["lockstep"] < 0.5 * min(loss[method] for method in ("rtn", "magnitude", "dfq", "udfc"))
+
+
+def test_the_distance_is_predicted(pictures):
+    """A little below what is measured on the calibration pictures, where the ensemble averages; None without any."""
+    net = network("rdn")
+    for bits in (8, 6, 4):
+        small, report = compress(net, CompressConfig(weight_bits=bits, scale=2.0, queries=1024), pictures[:3])
+        measured = -10 * np.log10(error(net, small, pictures[:3]))
+        assert 0 < measured - report.predicted < 4
+    _, report = compress(net, CompressConfig("dfq", weight_bits=8, statistics="analytic"))
+    assert report.predicted is None
+
+
+def test_progress_names_stages_and_layers(pictures):
+    net, seen = network("edsr"), []
+    compress(net, CompressConfig(prune=0.2, queries=128), pictures, progress=lambda *what: seen.append(what))
+    layers = [name.removesuffix(".weight") for name in net.spec.tensor_shapes if name.endswith(".weight")]
+    steps = [(done, len(layers), layer) for done, layer in enumerate(layers)]
+    assert seen == [(0, len(layers), "choosing channels"), *steps, (len(layers), len(layers), "done")]
+
+
+def test_channels_can_be_chosen_by_another_score(pictures):
+    net = network("edsr")
+    widths = {}
+    for score in (None, "filter", "magnitude", "energy", "damage"):
+        config = CompressConfig("magnitude", prune=0.3, queries=256, score=score)
+        small, _ = compress(net, config, pictures)
+        assert small.spec.compression.config["score"] == score
+        widths[score] = [small.tensors[f"{g.producer}.weight"].tobytes() for g in channel_groups(small.spec)]
+    assert widths[None] == widths["magnitude"] != widths["damage"]
+
+
 def test_integer_activations_cost_little_and_zero_stays_zero(pictures):
     net = network("rdn")
     weights, _ = compress(net, CompressConfig(weight_bits=8, queries=1024), pictures)
@@ -209,6 +249,9 @@ def test_more_than_there_is_can_not_be_pruned(pictures):
         ({"activation_bits": 8}, "need both"),
         ({"prune": 0.1, "multiple": 5}, "multiple"),
         ({"prune": 0.1, "version": 2}, "version"),
+        ({"prune": 0.1, "score": "beauty"}, "score 'beauty' is not one of filter, magnitude, energy, damage"),
+        ({"weight_bits": 8, "score": "energy"}, "score without prune"),
+        ({"method": "rtn", "prune": 0.1, "score": "energy", "statistics": "analytic"}, "needs moments"),
     ],
 )
 def test_impossible_configurations_are_refused(settings, message):

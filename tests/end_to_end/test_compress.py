@@ -81,7 +81,7 @@ def test_which_layers_cause_the_loss(cli, model):
     rows = {line.split()[0]: line.split() for line in done.stdout.decode().splitlines() if line.count(".") > 4}
     assert rows["imnet.layers.2"][1] == "3" and rows["imnet.layers.0"][1] == "6" and rows["encoder.body.2"][1] == "8"
     assert rows["encoder.head.0"][1] == "fp32" and float(rows["encoder.head.0"][3]) == 0
-    assert "predicted distance from the original network" in done.stdout.decode()
+    assert "dB to the original network (RGB, calibration pictures)" in done.stdout.decode()
     report = cli(*call, "-o", "again.safetensors", "--json").objects[0]
     shares = {row["layer"]: row["share"] for row in report["layers"]}
     assert max(shares, key=shares.__getitem__) == "imnet.layers.2"
@@ -90,6 +90,13 @@ def test_which_layers_cause_the_loss(cli, model):
         "imnet.layers.2": 3,
         "imnet.*": 6,
     }
+
+
+def test_a_method_that_predicts_no_loss_of_pruning_says_so(cli, model):
+    done = cli("compress", "toy.safetensors", "-o", "small.safetensors", "--recipe", "recipe.toml", "--layers", "--quiet",
+               "--method", "magnitude", "--prune", "0.25", "--weight-bits", "8")  # fmt: skip
+    assert done.status == 0, done.stderr
+    assert "this method says nothing of what pruning costs" in done.stdout.decode()
 
 
 def test_without_any_picture(cli, model):

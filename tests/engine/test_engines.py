@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from edge_liif.engine.base import TileShape
+from edge_liif.engine.base import Engine, TileShape
 from edge_liif.engine.registry import ENGINES
 from edge_liif.engine.select import TOLERANCE, candidates, known_answer_error, open_engine
 from edge_liif.errors import EngineError
 from edge_liif.geometry import Geometry, axis_queries
 from edge_liif.model.checkpoint import Network
 from edge_liif.model.reference import literal_enlarge
+from edge_liif.model.zoo import load_manifest
 from edge_liif.upscaler import load
 
 HERE = [way for engine in ENGINES for way in candidates(engine, "cpu")]
+COMPRESSED = [entry.name for entry in load_manifest().values() if entry.bundled and entry.name.endswith("-int8")]
+BUNDLED = [("edsr-baseline-liif", *way) for way in HERE] + [(name, "openvino", "cpu", "int8") for name in COMPRESSED]
 
 
 def block(engine, lr: np.ndarray, out: tuple[int, int], spare: int = 0) -> np.ndarray:
@@ -51,24 +54,26 @@ def test_unequal_widths_and_padded_blocks(engine: str, name: str, spare: int, re
     assert np.abs(block(open_engine(network, engine, "fp32", "cpu"), lr, out, spare) - expected).max() < 2e-5
 
 
-@pytest.mark.parametrize("option", HERE, ids="-".join)
+@pytest.fixture(params=BUNDLED, ids="-".join)
+def bundled(request: pytest.FixtureRequest) -> Engine:
+    """A bundled model in each engine and precision that is here; compressed ones in integers."""
+    name, engine, device, precision = request.param
+    return open_engine(load(name).network, engine, precision, device)
+
+
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_flat_pages_keep_their_level(option: tuple[str, str, str], level: float) -> None:
+def test_flat_pages_keep_their_level(bundled: Engine, level: float) -> None:
     """A white page stays white, a black one black, whatever the precision."""
-    network = load("edsr-baseline-liif").network
-    engine = open_engine(network, option[0], option[2], option[1])
+    engine = bundled
     page = np.full((1, 3, 40, 40), level, np.float32)
     inner = block(engine, page, (120, 120))[15:-15, 15:-15]
     assert abs(float(inner.mean()) - level) < 1.5 / 255
     assert np.abs(inner - level).max() < 3 / 255
 
 
-@pytest.mark.parametrize("option", HERE, ids="-".join)
-def test_a_ramp_stays_a_ramp(option: tuple[str, str, str]) -> None:
-    network = load("edsr-baseline-liif").network
-    engine = open_engine(network, option[0], option[2], option[1])
+def test_a_ramp_stays_a_ramp(bundled: Engine) -> None:
     ramp = np.broadcast_to(np.linspace(0, 1, 64, dtype=np.float32), (1, 3, 24, 64)).copy()
-    result = block(engine, ramp, (48, 128))[12:-12, 12:-12].mean(axis=(0, 2))
+    result = block(bundled, ramp, (48, 128))[12:-12, 12:-12].mean(axis=(0, 2))
     position = ((np.arange(128) + 0.5) / 2 - 0.5) / 63
     assert np.abs(result - position[12:-12]).max() < 2.5 / 255
 
