@@ -1,6 +1,6 @@
 """Measure statistics of bundled models and keep them (calibration/NAME.safetensors) for `edge-liif compress`.
 
-    python calibration/freeze.py edsr-baseline-liif rdn-liif-s
+    python calibration/freeze.py edsr-baseline-liif edsr-baseline-liif-jpeg rdn-liif-s
 
 To be run again whenever a model, the recipe or the measuring changes; a file that no longer fits is passed over.
 """

@@ -43,8 +43,8 @@ class CompressReport:
     after); bits: of all tensors as stored; widths: of the groups that were pruned; error: of each layer's output
     relative to its variance, on the calibration pictures, {} without any; predicted: PSNR in dB of the compressed
     network's answers (RGB, at the calibration pictures' queries, before the ensemble mixes four of them) to the
-    original's, None without pictures or without a difference; statistics: "measured", "frozen" or "analytic"; layers: what each layer adds to the loss, if it was
-    asked for; seconds: by stage."""
+    original's, None without pictures or without a difference; statistics: "measured", "frozen" or "analytic"; layers:
+    what each layer adds to the loss, if it was asked for; seconds: by stage."""
 
     method: str
     parameters: tuple[int, int]

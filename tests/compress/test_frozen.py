@@ -14,7 +14,7 @@ from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.frozen import MeasuredOn, pictures_digest
 from edge_liif.compress.queries import random_queries
 from edge_liif.compress.recipe import Recipe
-from edge_liif.compress.statistics import Statistics
+from edge_liif.compress.statistics import SENSITIVITY_PICTURES, Statistics
 from edge_liif.compress.synthetic import synthesize
 from edge_liif.errors import ModelError
 from edge_liif.model.checkpoint import Network, random_network
@@ -22,10 +22,11 @@ from edge_liif.model.edsr import EDSRSpec
 from edge_liif.model.liif import DecoderSpec
 from edge_liif.model.spec import ModelSpec
 from edge_liif.model.zoo import load_manifest, sha256_of, weights_folder
+from edge_liif.upscaler import load
 from tests.conftest import REPOSITORY, tamed
 
 RECIPE = replace(Recipe(), count=6, size=24)
-BUNDLED = ("edsr-baseline-liif", "rdn-liif-s")
+BUNDLED = [entry.name for entry in load_manifest().values() if entry.bundled and not entry.name.endswith("-int8")]
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,18 @@ def test_the_bundled_files_fit_the_bundled_models(name):
     )
     assert said == json.loads(on.to_json())
     assert path.stat().st_size < 200_000
+
+
+def test_a_bundled_file_holds_what_would_be_measured():
+    """Of the bundled model that is measured the quickest. If this fails: python calibration/freeze.py NAME."""
+    from safetensors.torch import load_file
+
+    name = "edsr-baseline-liif"
+    net = load(name).network
+    pictures = synthesize(Recipe())[:SENSITIVITY_PICTURES]
+    lr = torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32)) / 127.5 - 1
+    config = CompressConfig(weight_bits=8)
+    queries = random_queries(Recipe().count, *lr.shape[2:], config.queries, config.scale, config.seed)
+    kept = load_file(REPOSITORY / "calibration" / f"{name}.safetensors")
+    for layer, measured in Statistics(net, lr, queries, config.seed).sensitivity.items():
+        assert torch.allclose(kept[f"sensitivity/{layer}"], measured, rtol=1e-3), layer

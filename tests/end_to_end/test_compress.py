@@ -93,8 +93,8 @@ def test_which_layers_cause_the_loss(cli, model):
 
 
 def test_a_method_that_predicts_no_loss_of_pruning_says_so(cli, model):
-    done = cli("compress", "toy.safetensors", "-o", "small.safetensors", "--recipe", "recipe.toml", "--layers", "--quiet",
-               "--method", "magnitude", "--prune", "0.25", "--weight-bits", "8")  # fmt: skip
+    done = cli("compress", "toy.safetensors", "-o", "small.safetensors", "--recipe", "recipe.toml", "--layers",
+               "--method", "magnitude", "--prune", "0.25", "--weight-bits", "8", "--quiet")  # fmt: skip
     assert done.status == 0, done.stderr
     assert "this method says nothing of what pruning costs" in done.stdout.decode()
 
