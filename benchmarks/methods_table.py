@@ -1,6 +1,6 @@
 """The methods of a bench report side by side: a table for each data set, settings down, methods across.
 
-    edge-liif bench NAME --config benchmarks/sweeps/methods.toml --data DIR --json > methods.json
+    edge-liif bench NAME --config benchmarks/sweeps/methods.toml --data DIR --json > methods.json    # or parts.toml
     python benchmarks/methods_table.py methods.json
 
 A cell is PSNR-Y to the originals / to the uncompressed network's own output, in dB, of the report's first model at its
@@ -51,8 +51,9 @@ def tables(report: Mapping[str, Any]) -> str:
     for point in report["points"]:
         if point["peer"] or point["method"] is None or (point["model"], point["scale"]) != (model, scale):
             continue
-        # "25 % + W8A8, magnitude, real pictures"
-        setting = point["recipe"].partition(",")[0]
+        # "25 % + W8A8, magnitude, by energy, real pictures"
+        parts = point["recipe"].split(", ")
+        setting = ", ".join(part for part in parts if part not in (point["method"], "real pictures"))
         method = point["method"] if point["data_free"] else REAL
         if method in settings.setdefault(setting, {}):
             raise SystemExit(f"{point['recipe']} was measured in several ways; sweep one engine, and bf16 or fp32")

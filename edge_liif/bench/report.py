@@ -136,6 +136,8 @@ def compress_command(model: str, recipe: BenchRecipe, output: str) -> str | None
         words += ["--activation-bits", str(config.activation_bits)]
     if config.method != "lockstep":
         words += ["--method", config.method]
+    if config.score is not None:
+        words += ["--score", config.score]
     if config.scale != CompressConfig.scale:
         words += ["--scale", f"{config.scale:g}"]
     if config.multiple != CompressConfig.multiple:

@@ -29,6 +29,16 @@ def test_methods_stand_side_by_side() -> None:
     assert "| W8A8 | 1.60 | 0.692 M |" in text
 
 
+def test_other_settings_of_a_method_have_rows_of_their_own() -> None:
+    report = made_up_report()
+    report["points"] = [p for p in report["points"] if p["engine"] != "onnx" and p["recipe"] != "W8A8"]
+    for point in report["points"]:
+        if point["recipe"] in ("25 %", "W4A8"):
+            point["recipe"] += f", {point['method']}, by energy, equalised"
+    rows = [line.split(" | ")[0] for line in tables(report).splitlines()]
+    assert "| 25 %, by energy, equalised" in rows and "| W4A8, by energy, equalised" in rows and "| 25 %" not in rows
+
+
 def test_one_way_to_run_is_not_taken_for_another() -> None:
     with pytest.raises(SystemExit, match="W8A8 was measured in several ways"):
         tables(made_up_report())

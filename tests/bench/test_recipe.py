@@ -13,6 +13,7 @@ from edge_liif.bench.report import compress_command
 from edge_liif.bench.sweep import Sweep, sweep_settings
 from edge_liif.compress.config import CompressConfig
 from edge_liif.errors import UsageError
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -48,10 +49,21 @@ def test_the_command_makes_the_same_recipe() -> None:
     assert recipe.title.endswith("real pictures")
     other = recipe_of({"name": "mine", "prune": 0.3, "scale": 2.0, "multiple": 32})
     assert compress_command("m", other, "o") == "edge-liif compress m --prune 0.3 --scale 2 --multiple 32 -o o"
+    scored = recipe_of({"name": "mine", "prune": 0.3, "method": "udfc", "score": "energy", "equalise": True})
+    assert scored.title == "30 %, udfc, by energy, equalised"
+    assert compress_command("m", scored, "o") == (
+        "edge-liif compress m --prune 0.3 --method udfc --score energy --equalise -o o"
+    )
     beyond = recipe_of({"name": "mine", "weight_bits": 4, "margin": 1.2})
     assert compress_command("m", beyond, "o") == "edge-liif compress m --config mine.toml -o o"
     twin = with_real_twins((beyond,), Path("photos"))[1]
     assert compress_command("m", twin, "o") == "edge-liif compress m --config mine.toml --calibrate-on photos -o o"
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "benchmarks/sweeps").glob("*.toml")), ids=lambda path: path.stem)
+def test_our_sweep_files(path: Path) -> None:
+    recipes = sweep_settings(path)["recipes"]
+    assert len({recipe.name for recipe in recipes}) == len({recipe.title for recipe in recipes}) == len(recipes) > 2
 
 
 def test_a_sweep_file(tmp_path: Path) -> None:
