@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,7 +42,7 @@ def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], sto
         return _described(resolved.path, scales, {})
     pictures, source = None, None
     if recipe.calibrate_on is not None:
-        pictures, source = with_photographs(Recipe(), [recipe.calibrate_on])
+        pictures, source = _photographs(recipe.calibrate_on)
     network = load_network(resolved.path, resolved.sha256_expected)
     calibration = _frozen_digest(network) if pictures is None else pictures_digest(pictures)
     key = key_of("network", network.sha256, recipe.config.to_dict(), calibration, versions(), code_version())
@@ -51,6 +52,12 @@ def network_file(model: str, recipe: BenchRecipe, scales: tuple[float, ...], sto
         facts["sha256"] = sha256_of(path)
         store.put(key, facts)
     return _described(path, scales, facts["sensitivity"])
+
+
+@functools.lru_cache(maxsize=1)
+def _photographs(folder: Path) -> tuple[Any, Any]:
+    """Read once for all the recipes of a sweep that take them."""
+    return with_photographs(Recipe(), [folder])
 
 
 def _frozen_digest(network: Network) -> str:

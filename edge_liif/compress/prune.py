@@ -20,7 +20,9 @@ def choose(
     goes, or a little more: widths are multiples of `multiple`, the widths in which kernels compute.
 
     Chunks go one after the other, each time the one that costs the least per multiply-add saved at the widths then; by
-    scores that have no costs, all groups go down in equal shares.
+    scores that have no costs, the one after which the least share of its group is gone. So all groups go down alike,
+    the wide ones first, because a chunk is less of them: a quarter of EDSR-baseline-LIIF's work is found in the
+    decoder's 256 hidden units alone, before the first sixteen of an encoder's 64 channels would go.
     Raises UsageError if even the smallest widths keep more than is asked for.
     """
     spec = network.spec

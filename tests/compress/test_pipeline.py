@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from edge_liif.compress import prune, scores
-from edge_liif.compress.config import CompressConfig
+from edge_liif.compress import CompressConfig, compress, prune, scores
 from edge_liif.compress.methods import METHODS
-from edge_liif.compress.pipeline import compress
 from edge_liif.compress.structure import channel_groups, multiply_adds, narrowed
 from edge_liif.engine.base import TileShape
 from edge_liif.engine.simulated import SimulatedEngine

@@ -21,8 +21,11 @@ from safetensors import safe_open
 
 from edge_liif.errors import ModelError
 from edge_liif.model.checkpoint import CONTENTS, SPEC_KEY, Network, contents_digest, load_network, save_network
-from edge_liif.model.liif import float_columns
+from edge_liif.model.liif import DecoderSpec, float_columns
 from edge_liif.model.quantization import Compression, WeightQuantization
+from edge_liif.model.rdn import RDNSpec
+from edge_liif.model.spec import ModelSpec
+from edge_liif.model.stored import layout
 from edge_liif.model.zoo import sha256_of
 
 HEAD = "encoder.SFENet1.weight"
@@ -93,6 +96,17 @@ def test_the_file_is_as_small_as_its_bits_say(quantized: Network, file: Path) ->
     assert len(content) == header + expected + 32  # the sha256 of its contents
     tensors, _ = contents(file)
     assert HEAD not in tensors and tensors[f"{HEAD}.packed"].dtype == np.uint8
+
+
+def test_22_million_parameters_at_4_bits_are_11_megabytes() -> None:
+    """Configuration B of the paper: by what its file's header would say."""
+    spec = ModelSpec("large", RDNSpec.uniform(16, 8, 64), DecoderSpec((256,) * 4))
+    names = [name for name in spec.tensor_shapes if name.endswith(".weight")]
+    weights = {name: WeightQuantization(4) for name in names[1:]}  # the first stays in float
+    made = Compression("lockstep", {}, "0" * 64, 0, {}, weights, {})
+    size = {"U8": 1, "F32": 4, "F16": 4}
+    stored = layout(replace(spec, compression=made)).values()
+    assert 11.0e6 < sum(math.prod(tensor.shape) * size[tensor.dtypes[0]] for tensor in stored) < 11.5e6
 
 
 def test_it_loads_without_torch(file: Path) -> None:
