@@ -15,8 +15,9 @@ from .least_squares import Moments
 @dataclass(frozen=True)
 class Source:
     """A group of channels that a layer reads. first: number of its first channel in the layer's original input; kept:
-    which of the group stay; original (G, D + 1): its producer's filters, biases appended; rounded (K, D + 1): those
-    that stay, with the errors that rounding made (but not the repairs: they change the filter, not the channel)."""
+    which of the group stay; original (G, D + 1): its producer's filters, biases included, as `prior.heard` has them;
+    rounded (K, D + 1): those that stay, with the errors that rounding made (but not the repairs: they change the
+    filter, not the channel)."""
 
     first: int
     kept: list[int]

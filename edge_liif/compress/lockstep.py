@@ -19,11 +19,12 @@ from ..engine.integer import PICTURE
 from ..engine.simulated import quantized
 from ..model.checkpoint import Network
 from ..model.layers import ChannelGroup
-from ..model.liif import COORDINATES, layer_names
+from ..model.liif import COORDINATES, input_channels, layer_names
 from ..model.quantization import STEPS_PER_OCTAVE, ActivationQuantization, WeightQuantization, step_factors
 from .layer import Layer, Source
 from .methods import REPAIRS, Method
 from .places import Places
+from .prior import heard
 from .quantize import activation_quantization, gptq, round_to_nearest, row_scales
 from .queries import Queries, mlp_inputs
 from .read_together import read_together
@@ -241,8 +242,18 @@ class Lockstep:
             rounded = original[kept].clone()
             if producer in self._rounding:
                 rounded[:, self._columns_of(producer)[:-1]] += self._rounding[producer]
-            sources.append(Source(first, kept, original, rounded))
+            reads = self._rectified_inputs(producer)
+            taps = (original.shape[1] - 1) // len(reads)
+            sources.append(Source(first, kept, heard(original, taps, reads), heard(rounded, taps, reads)))
         return sources
+
+    def _rectified_inputs(self, layer: str) -> torch.Tensor:
+        """Which of a layer's input channels in the original (C,) lie behind a ReLU: those of groups."""
+        name = f"{layer}.weight"
+        found = torch.zeros(input_channels(name, tuple(self._source[name].shape)), dtype=torch.bool)
+        for group, first in self._groups.get(layer, []):
+            found[first : first + group.width] = True
+        return found
 
     @staticmethod
     def _filters(tensors: Mapping[str, torch.Tensor], producer: str) -> torch.Tensor:

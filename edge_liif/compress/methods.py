@@ -59,16 +59,16 @@ def _nothing(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _stand_in(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """L0: other filters of the producer, biases appended, stand in for a damaged one; the stand-in goes into the
-    readers.
+    """L0: other filters of the producer stand in for a damaged one; the stand-in goes into the readers. How alike two
+    filters are is how alike their outputs are expected to be (`prior.py`).
 
     A pruned channel j: alpha = (M^T M + l I)^-1 M^T w_j over the filters M that are left, W'_K = W_K + W_P alpha. A
     channel that was only rounded: a scalar on its own column, s_j = <w_j, w^_j> / |w^_j|^2. Inputs that no group covers
     (residual stream, coordinates) have no filters to compare.
 
-    This scalar takes inputs for white, and so rounding's error for as loud as its numbers are large. Where that is
-    more than FINE it makes all channels of all layers too weak together, which adds up where errors don't; there it is
-    |w_j| / |w^_j|, which keeps the channel's energy. `benchmarks/results/compression_parts.md` has the numbers.
+    This scalar makes a channel weaker by what rounding adds to it. Where that is more than FINE of its energy it makes
+    all channels of all layers too weak together, which adds up where errors don't; there it is |w_j| / |w^_j|, which
+    keeps the channel's energy. `benchmarks/results/compression_parts.md` has the numbers.
     """
     taps = layer.taps
     weight = layer.weight[:, layer.left].double().clone()
