@@ -31,7 +31,7 @@ class Layer:
     by their numbers in the original; free: trailing columns that are never quantized (coordinates of the MLP);
     steps: of the scales of the channels left, or none; original: the layer's input channels in the original
     network, (n, C, ...); samples: pairs x~ (m, columns left), y (m, O) of what is read now and what the original
-    gave."""
+    gave; sources: the groups among its inputs."""
 
     name: str
     weight: torch.Tensor
@@ -42,7 +42,7 @@ class Layer:
     steps: tuple[int, ...]
     original: Callable[[], torch.Tensor]
     samples: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]]
-    sources: list[Source]
+    sources: Callable[[], list[Source]]
 
     @property
     def channels(self) -> int:

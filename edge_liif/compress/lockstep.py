@@ -220,7 +220,7 @@ class Lockstep:
             self._steps(x),
             lambda: x.original,
             lambda: samples(wanted),
-            self._sources(name),
+            lambda: self._sources(name),
         )
         new, exact = self._compressed(layer)
         output = apply(read, new, self.tensors[f"{name}.bias"])

@@ -73,7 +73,7 @@ def _stand_in(layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
     taps = layer.taps
     weight = layer.weight[:, layer.left].double().clone()
     position = {int(c): i for i, c in enumerate(layer.left.tolist())}
-    for source in layer.sources:
+    for source in layer.sources():
         original, rounded = source.original.double(), source.rounded.double()
         kept = source.kept
         gone = sorted(set(range(len(original))) - set(kept))

@@ -330,7 +330,7 @@ def test_readers_make_up_for_a_rounded_filter(noise):
     layer = Layer(
         *("reader", weight, torch.zeros(5), 9, 0, torch.arange(6), ()),
         *(lambda: pytest.fail("looked at inputs"), lambda: pytest.fail("looked at samples")),
-        [Source(1, [0, 1, 2, 3], original, rounded)],
+        lambda: [Source(1, [0, 1, 2, 3], original, rounded)],
     )
     new, _ = REPAIRS["filters"](layer)
     factors = (new / weight).view(5, 6, 9)
@@ -360,7 +360,7 @@ def test_least_squares_stays_near_a_weight_that_lacks_nothing():
         layer = Layer(
             *("reader", weight, torch.zeros(5), 1, 0, torch.tensor(left), ()),
             *(lambda: pytest.fail("looked at inputs"), lambda: iter([(x[:, left], x[:, left] @ other[:, left].T)])),
-            [],
+            lambda: pytest.fail("looked at filters"),
         )
         new, _ = REPAIRS["least squares"](layer)
         way = other[:, left] - weight[:, left]
