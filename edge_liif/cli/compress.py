@@ -69,8 +69,8 @@ def compress(
 
     if config is not None:
         given = {"method": method, "prune": prune, "weight_bits": weight_bits, "activation_bits": activation_bits}
-        given |= {"scale": scale, "multiple": multiple, "equalise": equalise, "seed": seed, "statistics": statistics}
-        given |= {"score": score}
+        given |= {"scale": scale, "multiple": multiple, "equalise": equalise, "score": score}
+        given |= {"seed": seed, "statistics": statistics}
         if keep or any(value != getattr(CompressConfig, name) for name, value in given.items()):
             raise UsageError("--config holds all settings; give it or the options, not both")
         settings = CompressConfig.from_toml(config)

@@ -64,9 +64,8 @@ def bundled(request: pytest.FixtureRequest) -> Engine:
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_flat_pages_keep_their_level(bundled: Engine, level: float) -> None:
     """A white page stays white, a black one black, whatever the precision."""
-    engine = bundled
     page = np.full((1, 3, 40, 40), level, np.float32)
-    inner = block(engine, page, (120, 120))[15:-15, 15:-15]
+    inner = block(bundled, page, (120, 120))[15:-15, 15:-15]
     assert abs(float(inner.mean()) - level) < 1.5 / 255
     assert np.abs(inner - level).max() < 3 / 255
 
