@@ -14,6 +14,15 @@ import torch
 from edge_liif.model.checkpoint import read_liif_checkpoint
 from tests.conftest import REPOSITORY
 
+SHAPED_AS_THE_TEACHER = {
+    "shape__encoder": "edsr",
+    "shape__blocks": "16",
+    "shape__heads": "{ tiny = [256, 256, 256, 256] }",
+    "start__model": "edsr-baseline-liif",
+    "start__centre": "false",
+    "schedule__rate": "1e-6",
+}
+
 
 def losses(out: Path) -> list[float]:
     entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -73,22 +82,45 @@ def test_a_stopped_run_goes_on_to_identical_state(train, tmp_path, config):
 def test_the_teacher_guides_damaged_patches_and_holds_clean_ones(
     train, tmp_path, start, share, weight, keep, low, high
 ):
-    student = {
-        "shape__encoder": "edsr",
-        "shape__blocks": "16",
-        "shape__heads": "{ tiny = [256, 256, 256, 256] }",
-        "start__method": start,
-        "start__model": "edsr-baseline-liif",
-        "start__centre": "false",
-        "schedule__rate": "1e-6",
-    }
     teacher = {"teacher__weight": weight, "teacher__keep": keep, "teacher__pixels": "0.0", "jpeg__share": share}
     settings = {"teacher__until": "0.5", "report__log": "1"}
-    done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 3, **student, **teacher, **settings)
+    done = train(
+        "edsr-baseline-liif-jpeg.toml",
+        tmp_path / "run",
+        3,
+        **SHAPED_AS_THE_TEACHER,
+        start__method=start,
+        **teacher,
+        **settings,
+    )
     assert done.returncode == 0, done.stderr
     first, *_, last = losses(tmp_path / "run")
     assert low <= last <= high
     assert (first > 0.1) == (start == "random" or (share, weight) == ("1.0", "1.0")), "it fades from the first step on"
+
+
+@pytest.mark.parametrize(
+    ("start", "share", "answers", "low", "high"),
+    [
+        ("weights", "0.0", "1.0", 0.0, 5e-3),  # asked for the teacher's colours, the teacher itself has them
+        ("weights", "0.0", "0.0", 1e-2, 1e6),  # the photograph's are others
+        ("random", "0.0", "1.0", 0.1, 1e6),
+        ("weights", "1.0", "1.0", 1e-2, 1e6),  # damaged patches are held to the photograph
+    ],
+)
+def test_the_teacher_answers_for_clean_patches_only(train, tmp_path, start, share, answers, low, high):
+    teacher = {"teacher__weight": "0.0", "teacher__keep": "0.0", "teacher__answers": answers, "jpeg__share": share}
+    done = train(
+        "edsr-baseline-liif-jpeg.toml",
+        tmp_path / "run",
+        2,
+        **SHAPED_AS_THE_TEACHER,
+        start__method=start,
+        **teacher,
+        report__log="1",
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(low <= loss <= high for loss in losses(tmp_path / "run"))
 
 
 def test_another_configuration_does_not_continue_a_run(train, tmp_path):

@@ -69,13 +69,15 @@ class Teacher:
     """A model whose features on the clean LR are matched (relative L1 times `weight`, fading to 0 at `until` of the
     run; above 1 it never does). keep: least weight for patches that JPEG left alone, which doesn't fade: they hold the
     network where it was on clean pictures. pixels: weight of the L1 of pixels beside it; at 0 the decoder is left
-    alone."""
+    alone. answers: for patches that JPEG left alone, the share (0..1) of the teacher's own colours in what the pixels
+    shall be: they hold what the network answers, whatever its features."""
 
     model: str = ""
     weight: float = 0.0
     until: float = 0.6
     keep: float = 0.0
     pixels: float = 1.0
+    answers: float = 0.0
 
 
 @dataclass(frozen=True)

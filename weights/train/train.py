@@ -123,7 +123,7 @@ class Run:
             self.step, self.seconds, self.iterations = saved["step"], saved["seconds"], saved["iterations"]
         self._forget_later_entries(started=saved is not None)
         self.teacher = None
-        if config.teacher.weight or config.teacher.keep:
+        if config.teacher.weight or config.teacher.keep or config.teacher.answers:
             network = load(config.teacher.model)
             self.teacher = Learner([network], device)
             for tensor in self.teacher.tensors.values():
@@ -198,7 +198,7 @@ class Run:
             features = self._features(lr)
             total = torch.zeros((), device=self.device)
             if self.config.teacher.pixels:
-                target = batch.target / 127.5 - 1
+                target = self._target(batch, axis)
                 for head in self.learner.specs:
                     colours = self.learner.colours(head, features, batch.rows, batch.columns, axis)
                     total = total + (colours - target).abs().mean()
@@ -215,13 +215,27 @@ class Run:
             torch._foreach_lerp_(list(self.average.values()), list(self.learner.tensors.values()), 1 - decay)
         return total.detach()
 
+    def _target(self, batch: Batch, axis: AxisTable) -> torch.Tensor:
+        """What the colours of a batch shall be (B, Q, 3), -1..1."""
+        target = batch.target / 127.5 - 1
+        share = self.config.teacher.answers
+        chosen = undamaged(batch)
+        if self.teacher is None or not share or not chosen.any():
+            return target
+        (head,) = self.teacher.specs
+        with torch.no_grad():
+            clean = (batch.clean[chosen] / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+            features = self.teacher.features(clean)
+            answers = self.teacher.colours(head, features, batch.rows[chosen], batch.columns[chosen], axis)
+        target[chosen] = torch.lerp(target[chosen], answers, share)
+        return target
+
     def _distance_to_teacher(self, teacher: Learner, features: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Relative L1 to the teacher's features of the undamaged LR, each patch with the weight it has at this step."""
         t = self.config.teacher
         fading = t.weight * (1.0 if t.until > 1 else max(0.0, 1 - self.step / max(1, t.until * self.iterations)))
         holding = max(fading, t.keep)
-        undamaged = (batch.lr == batch.clean).flatten(1).all(1)
-        weights = torch.where(undamaged, holding, fading)
+        weights = torch.where(undamaged(batch), holding, fading)
         chosen = weights > 0  # the teacher looks at no patch in vain
         if not holding or not chosen.any():
             return 0.0 * features.float().mean()  # a loss of no other term still has a gradient
@@ -290,6 +304,11 @@ class Run:
             network = self.learner.network(head, self.average)
             tensors = {name: torch.from_numpy(value) for name, value in network.tensors.items()}
             torch.save({"model": {"name": "liif", "args": {}, "sd": tensors}}, self.folder / f"{head}.pth")
+
+
+def undamaged(batch: Batch) -> torch.Tensor:
+    """Which patches JPEG left alone: bool (B)."""
+    return (batch.lr == batch.clean).flatten(1).all(1)
 
 
 def comparable(config: Config) -> str:
