@@ -118,11 +118,12 @@ def channels_first(engine: Any) -> None:
 
     layers = engine._layers
     layers.tensors = {name: tensor.contiguous() for name, tensor in layers.tensors.items()}
-    weight = engine._hidden_weight.contiguous()
+    weight, spec = engine._hidden_weight.contiguous(), engine._spec
 
     def encode(lr: NDArray[np.float32]) -> torch.Tensor:
         with torch.inference_mode():
-            features = engine._features(torch.from_numpy(np.ascontiguousarray(lr)) * 2 - 1)
+            x = torch.from_numpy(np.ascontiguousarray(lr)) * 2 - 1
+            features = spec.encoder_module.forward(layers, spec.encoder, x)
             assert features.is_contiguous(), "this row would be that of channels last"
             return F.conv2d(features, weight, padding=1)[0].permute(1, 2, 0).contiguous()
 

@@ -1,36 +1,36 @@
-"""Integer arithmetic imitated in torch's floats: what an int8 engine computes, to measure accuracy where none is at
-hand.
+"""Integer arithmetic imitated in torch's floats: what OpenVINO's int8 kernels compute, to the last bit where they sum
+in 32-bit integers, so that accuracy can be measured and explained where no such kernel is at hand.
 
-Weights of a compressed network are multiples of their scales already; what is missing is that every layer reads its
-input through the quantizers that compression chose.
+A float that differs in its last bit tips a level, and sixteen residual blocks amplify that into a grey level here and
+there. So the floats between the integers are computed as the kernels do: the first convolution adds one product after
+the other by fused multiply-add, channels innermost; sums of integers are exact; products with scales, biases, residuals
+and the two steps of a quantizer are rounded each by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from ..geometry import Geometry
 from ..model.checkpoint import Network
+from ..model.liif import layer_names
 from ..model.quantization import ActivationQuantization
 from .base import MemoryFacts
-from .integer import PICTURE, activations_of, channel_scales, quantizer
-from .torch import TorchEngine, TorchLayers
+from .integer import IntegerLayers, IntegerWeight, activations_of, channel_scales, integer_weight, quantizer
+from .torch import TorchEngine
 
-
-@dataclass(frozen=True)
-class Named:
-    """A tensor (1, C, H, W) and the values it is a concatenation of: (name, channels) each."""
-
-    tensor: torch.Tensor
-    parts: tuple[tuple[str, int], ...]
+# Whole numbers below this are exact in float32, sums of them in any order.
+_EXACT = 2**24
 
 
 def quantized(x: torch.Tensor, quantization: ActivationQuantization, axis: int = 1) -> torch.Tensor:
-    """x on the levels of a quantizer; `axis` is that of the channels."""
+    """x rounded to the levels of a quantizer, in the units of x; `axis` is that of the channels."""
     low, high = quantization.levels
     if not quantization.steps:
         return torch.fake_quantize_per_tensor_affine(x, quantization.scale, 0, low, high)
@@ -38,34 +38,65 @@ def quantized(x: torch.Tensor, quantization: ActivationQuantization, axis: int =
     return torch.fake_quantize_per_channel_affine(x, scale, torch.zeros(len(scale)), axis % x.ndim, low, high)
 
 
-class SimulatedLayers(TorchLayers):
-    """`model.layers.Layers` over `Named` values, each convolution reading through quantizers."""
+def levels_of(x: torch.Tensor, quantization: ActivationQuantization, axis: int) -> torch.Tensor:
+    """The levels of x as kernels find them: a factor and a shift, both in float32, then the nearest whole number. A
+    value within some 1e-5 of the middle between two levels can fall on the other side than in exact arithmetic."""
+    low, high = quantization.levels
+    least, most = (-128, 127) if quantization.signed else (0, 255)
+    scale = channel_scales(quantization)
+    # numpy's: torch divides a number by a tensor through its reciprocal, which rounds twice
+    factor = np.float32(most - least) / (np.float32(most) * scale - np.float32(least) * scale)
+    shift = -(np.float32(least) * scale) * factor
+    shape = [1] * x.ndim
+    shape[axis] = len(scale)
+    scales, factors, shifts = (torch.from_numpy(a).reshape(shape) for a in (scale, factor, shift))
+    x = torch.minimum(torch.maximum(x, low * scales), high * scales) * factors
+    return torch.round(x + shifts) + least if least else torch.round(x)
 
-    def __init__(self, network: Network, activations: Mapping[str, ActivationQuantization]) -> None:
-        super().__init__(network, torch.float32, torch.device("cpu"))
-        self._activations = activations
 
-    def read(self, x: Named) -> torch.Tensor:
-        """What a layer reads of a value. Raises EngineError if a quantizer is missing."""
-        if x.parts[0][0] == PICTURE:
-            return x.tensor
-        pieces = []
-        for piece, (name, _) in zip(x.tensor.split([n for _, n in x.parts], 1), x.parts, strict=True):
-            pieces.append(quantized(piece, quantizer(self._activations, name)))
-        return torch.cat(pieces, 1)
+def exact_sums(levels: torch.Tensor, weight: NDArray[np.int8]) -> torch.Tensor:
+    """Convolution (O, I, k, k; zero padding k // 2) or product (O, I) of whole numbers, rounded once, to float32."""
+    # levels are at most 255
+    largest = 255 * int(np.abs(weight.astype(np.int32)).reshape(len(weight), -1).sum(1).max())
+    wide = torch.float32 if largest < _EXACT else torch.float64
+    numbers = torch.from_numpy(weight).to(wide)
+    if weight.ndim == 2:
+        return F.linear(levels.to(wide), numbers).float()
+    return F.conv2d(levels.to(wide), numbers, padding=weight.shape[-1] // 2).float()
 
-    def conv(self, x: Named, name: str) -> Named:  # type: ignore[override]
-        y = super().conv(self.read(x), name)
-        return Named(y, ((name, y.shape[1]),))
 
-    def relu(self, x: Named) -> Named:  # type: ignore[override]
-        return Named(torch.relu(x.tensor), ((f"{x.parts[0][0]}.relu", x.tensor.shape[1]),))
+class SimulatedLayers(IntegerLayers):
+    """`model.layers.Layers` in torch's floats, for one picture: every value's levels are kept."""
 
-    def add(self, x: Named, y: Named) -> Named:  # type: ignore[override]
-        return Named(x.tensor + y.tensor, ((f"{x.parts[0][0]}.sum", x.tensor.shape[1]),))
+    def quantize(self, x: torch.Tensor, quantization: ActivationQuantization) -> torch.Tensor:
+        return levels_of(x, quantization, 1)
 
-    def concat(self, xs: list[Named]) -> Named:  # type: ignore[override]
-        return Named(torch.cat([x.tensor for x in xs], 1), tuple(part for x in xs for part in x.parts))
+    def integer_conv(
+        self, levels: torch.Tensor, weight: IntegerWeight, bias: NDArray[np.float32] | None
+    ) -> torch.Tensor:
+        y = exact_sums(levels, weight.levels) * torch.from_numpy(weight.scale)[:, None, None]
+        return y if bias is None else y + torch.from_numpy(bias)[:, None, None]
+
+    def float_conv(self, x: torch.Tensor, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> torch.Tensor:
+        _, channels, height, width = x.shape
+        size = weight.shape[-1]
+        wide = F.pad(x, [size // 2] * 4).double()
+        factors = torch.from_numpy(weight).double()
+        total = torch.zeros(1, len(weight), height, width)
+        for row, column, channel in itertools.product(range(size), range(size), range(channels)):
+            part = wide[:, channel : channel + 1, row : row + height, column : column + width]
+            # a product of two floats is exact in float64, so this rounds once, as a fused multiply-add
+            total = (total + part * factors[:, channel, row, column][:, None, None]).float()
+        return total + torch.from_numpy(bias)[:, None, None]
+
+    def rectified(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x)
+
+    def sum(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+    def join(self, xs: list[torch.Tensor]) -> torch.Tensor:
+        return torch.cat(xs, 1)
 
 
 class SimulatedEngine(TorchEngine):
@@ -76,19 +107,34 @@ class SimulatedEngine(TorchEngine):
         super().__init__(network, "fp32", "cpu", threads)
         self.precision = "int8"
 
-    def _make_layers(self) -> SimulatedLayers:
-        return SimulatedLayers(self._network, self._activations)
-
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
         # kernels keep the map of a tile in half precision
         return super().encode(lr).half().float()
 
-    def _features(self, x: torch.Tensor) -> torch.Tensor:
-        named = Named(x, ((PICTURE, x.shape[1]),))
-        return self._layers.read(self._spec.encoder_module.forward(self._layers, self._spec.encoder, named))
+    def _hidden_map(self, x: torch.Tensor) -> torch.Tensor:
+        layers = SimulatedLayers(self._network)
+        features = self._spec.encoder_module.forward(layers, self._spec.encoder, layers.picture(x))
+        hidden: torch.Tensor = layers.integer(features, layer_names(self._spec.decoder)[0], None)
+        return hidden
 
-    def _after_relu(self, x: torch.Tensor, layer: int) -> torch.Tensor:
-        return quantized(x, quantizer(self._activations, f"imnet.layers.{2 * layer}.relu"), -1)
+    def decode_tensor(self, hidden: Any, geometry: Geometry) -> torch.Tensor:
+        rows, columns = geometry.rows, geometry.columns
+        x = hidden[self._index(rows)][:, self._index(columns)]
+        along_rows = rows.offset.astype(np.float32)[:, None] * self._first.offset[:, 0]
+        along_columns = columns.offset.astype(np.float32)[:, None] * self._first.offset[:, 1]
+        along_columns = along_columns + self._first.bias_for(geometry.cell).astype(np.float32)
+        x = x.add_(torch.from_numpy(along_rows)[:, None]).add_(torch.from_numpy(along_columns)[None])
+        names = layer_names(self._spec.decoder)
+        for before, name in itertools.pairwise(names):
+            read = quantizer(self._activations, f"{before}.relu")
+            weight = integer_weight(self._network, name)
+            scale, bias = weight.scale * np.float32(read.scale), self._network.tensors[f"{name}.bias"]
+            if name == names[-1]:
+                # -1..1 to 0..1, folded into the last layer
+                scale, bias = scale * np.float32(0.5), bias * np.float32(0.5) + np.float32(0.5)
+            x = exact_sums(levels_of(torch.relu(x), read, -1), weight.levels)
+            x = x.mul_(torch.from_numpy(scale)).add_(torch.from_numpy(bias))
+        return torch.from_numpy(columns.mix(rows.mix(x.numpy(), 0), 1))
 
     @property
     def memory(self) -> MemoryFacts:

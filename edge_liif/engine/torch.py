@@ -103,7 +103,7 @@ class TorchEngine(Engine):
 
     def _place_weights(self) -> None:
         with _engine_errors:
-            self._layers = self._make_layers()
+            self._layers = TorchLayers(self._network, self._dtype, self._torch_device)
             self._hidden_weight = self._tensor(self._first.convolution).contiguous(memory_format=torch.channels_last)
             # last: where something fails, `prepare` places all of them again
             self._mlp = [
@@ -114,23 +114,17 @@ class TorchEngine(Engine):
                 for name in layer_names(self._spec.decoder)[1:]
             ]
 
-    def _make_layers(self) -> TorchLayers:
-        return TorchLayers(self._network, self._dtype, self._torch_device)
-
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
         if self.device == "cpu":
             give_back_holes()
         with torch.inference_mode(), _engine_errors:
             x = self._tensor(lr).contiguous(memory_format=torch.channels_last) * 2 - 1
-            hidden = F.conv2d(self._features(x), self._hidden_weight, padding=1)
-            return hidden[0].permute(1, 2, 0).contiguous()
+            return self._hidden_map(x)[0].permute(1, 2, 0).contiguous()
 
-    def _features(self, x: torch.Tensor) -> torch.Tensor:
-        return self._spec.encoder_module.forward(self._layers, self._spec.encoder, x)
-
-    def _after_relu(self, x: torch.Tensor, layer: int) -> torch.Tensor:
-        """What the next layer reads of a hidden layer; `engine/simulated.py` puts a quantizer here."""
-        return x
+    def _hidden_map(self, x: torch.Tensor) -> torch.Tensor:
+        """(1, 3, H, W) in -1..1 to (1, H1, H, W)."""
+        features = self._spec.encoder_module.forward(self._layers, self._spec.encoder, x)
+        return F.conv2d(features, self._hidden_weight, padding=1)
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
         with torch.inference_mode(), _engine_errors:
@@ -145,9 +139,8 @@ class TorchEngine(Engine):
         along_columns = columns.offset[:, None] * self._first.offset[:, 1].astype(np.float64)
         along_columns = along_columns + self._first.bias_for(geometry.cell)
         x = x.add_(self._tensor(along_rows)[:, None]).add_(self._tensor(along_columns)[None]).relu_()
-        for layer, (weight, bias) in enumerate(self._mlp[:-1]):
-            x = F.linear(self._after_relu(x, layer), weight, bias).relu_()
-        x = self._after_relu(x, len(self._mlp) - 1)
+        for weight, bias in self._mlp[:-1]:
+            x = F.linear(x, weight, bias).relu_()
         weight, bias = self._mlp[-1]
         # Colours are mixed in full precision; the last layer comes before the ensemble because then three channels
         # are mixed instead of hundreds (both orders are exact).

@@ -50,9 +50,8 @@ def test_integers_are_what_was_simulated(name, bits, out, request, saturating) -
     integer = enlarged(OpenVINOEngine(small, "int8", cache=False), out)
     floats = enlarged(OpenVINOEngine(small, "fp32", cache=False), out)
     levels = np.abs(np.rint(integer * 255) - np.rint(simulated * 255))
-    # the order of float additions tips a level here and there, which the layers after it amplify
-    near = 0.85 if saturating else 0.999 if name == "small_edsr" else 0.98
-    assert (levels <= 1).mean() >= near
+    # a simulation that adds its floats in another order than the kernels has 0.98 of an RDN here
+    assert (levels <= 1).mean() >= (0.85 if saturating else 0.999)
     # and the integers do something: the floats of the same weights are farther away
     if saturating and bits[0] == 8:
         return  # sums of 8-bit weights are what saturates
