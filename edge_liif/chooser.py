@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from .image.picture import Header
 
 LARGEST_ROBUST_QUALITY = 93
-"""Up to this libjpeg quality a JPEG file goes to the model trained on JPEG. On Kodak x3 it gains 0.12 dB at quality 90,
-0.05 at 93, and loses 0.02 at 95 and 0.11 at 98 (benchmarks/results/quality.md)."""
+"""Up to this libjpeg quality a JPEG file goes to the model trained on JPEG. On Kodak x3 it gains 0.15 dB at quality 90,
+0.11 at 93, 0.06 at 95 and 0.02 at 98, where its SSIM is lower (benchmarks/results/quality.md): above, there is little
+to gain."""
 
 
 class AnotherModel(Exception):
