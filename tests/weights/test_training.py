@@ -123,6 +123,15 @@ def test_the_teacher_answers_for_clean_patches_only(train, tmp_path, start, shar
     assert all(low <= loss <= high for loss in losses(tmp_path / "run"))
 
 
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [({"teacher__answers": "1.5"}, "from 0 to 1"), ({"teacher__answers": "1.0", "teacher__pixels": "0.0"}, "pixels")],
+)
+def test_answers_that_would_do_nothing_are_refused(train, tmp_path, settings, why):
+    done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 1, **settings)
+    assert done.returncode != 0 and why in done.stderr
+
+
 def test_another_configuration_does_not_continue_a_run(train, tmp_path):
     assert train("rdn-liif-s.toml", tmp_path / "run", 5).returncode == 0
     other = train("rdn-liif-s.toml", tmp_path / "run", 5, schedule__rate="1e-3")

@@ -79,6 +79,12 @@ class Teacher:
     pixels: float = 1.0
     answers: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.answers <= 1:
+            raise SystemExit(f"train: teacher.answers is {self.answers}; it is a share from 0 to 1")
+        if self.answers and not self.pixels:
+            raise SystemExit("train: teacher.answers is about pixels; give teacher.pixels a weight too")
+
 
 @dataclass(frozen=True)
 class Report:
