@@ -1,9 +1,6 @@
 """The fallback without any picture: means and variances, channel by channel, through layers of Gaussians.
 
-Every pre-activation is taken for a Gaussian, and all inputs of a layer for independent of each other. Of z with mean mu
-and standard deviation s, a = mu / s, phi and Phi the normal density and distribution:
-
-    E relu(z) = mu Phi(a) + s phi(a),  E relu(z)^2 = (mu^2 + s^2) Phi(a) + mu s phi(a)
+Every pre-activation is taken for a Gaussian, and all inputs of a layer for independent of each other.
 
 Inputs are far from independent: deviations are predicted 2.5 times too large in the middle of EDSR-baseline-LIIF, and
 six times too small at its end, where hidden units go together. A correlation between a convolution's taps, as
@@ -12,7 +9,6 @@ neighbouring pixels have, makes it worse. Zero padding is ignored.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -22,6 +18,7 @@ from ..engine.integer import PICTURE
 from ..model.liif import COORDINATES
 from ..model.quantization import ActivationQuantization
 from .lockstep import Lockstep, Part, Value
+from .prior import rectified
 from .quantize import quantization_of_scales
 from .queries import Queries
 
@@ -29,17 +26,6 @@ from .queries import Queries
 PICTURE_DEVIATION = 0.54
 # Ranges are so many standard deviations from the mean, as DFQ's (Nagel et al., arXiv 1906.04721).
 DEVIATIONS = 6.0
-
-
-def rectified(moments: torch.Tensor) -> torch.Tensor:
-    """Mean and variance (2, C) behind a ReLU, of Gaussians with mean and variance (2, C)."""
-    mean, deviation = moments[0].double(), moments[1].double().clamp_min(1e-20).sqrt()
-    a = mean / deviation
-    density = torch.exp(-0.5 * a.square()) / math.sqrt(2 * math.pi)
-    below = 0.5 * torch.erfc(-a / math.sqrt(2))
-    first = mean * below + deviation * density
-    second = (mean.square() + deviation.square()) * below + mean * deviation * density
-    return torch.stack([first, (second - first.square()).clamp_min(0)]).to(moments.dtype)
 
 
 def through_weight(moments: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, taps: int) -> torch.Tensor:

@@ -9,20 +9,8 @@ from functools import cached_property
 
 import torch
 
+from .expected import Expected
 from .least_squares import Moments
-
-
-@dataclass(frozen=True)
-class Source:
-    """A group of channels that a layer reads. first: number of its first channel in the layer's original input; kept:
-    which of the group stay; original (G, D + 1): its producer's filters, biases included, as `prior.heard` has them;
-    rounded (K, D + 1): those that stay, with the errors that rounding made (but not the repairs: they change the
-    filter, not the channel)."""
-
-    first: int
-    kept: list[int]
-    original: torch.Tensor
-    rounded: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -31,7 +19,7 @@ class Layer:
     by their numbers in the original; free: trailing columns that are never quantized (coordinates of the MLP);
     steps: of the scales of the channels left, or none; original: the layer's input channels in the original
     network, (n, C, ...); samples: pairs x~ (m, columns left), y (m, O) of what is read now and what the original
-    gave; sources: the groups among its inputs."""
+    gave; expected: what the original's layers read, by weights alone."""
 
     name: str
     weight: torch.Tensor
@@ -42,7 +30,7 @@ class Layer:
     steps: tuple[int, ...]
     original: Callable[[], torch.Tensor]
     samples: Callable[[], Iterator[tuple[torch.Tensor, torch.Tensor]]]
-    sources: Callable[[], list[Source]]
+    expected: Expected
 
     @property
     def channels(self) -> int:
@@ -68,9 +56,9 @@ class Layer:
         return moments
 
     def channel_moments(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """(covariance (C, C), mean (C)) of the input channels in the original network."""
+        """(mean (C), covariance (C, C)) of the input channels in the original network."""
         x = self.original()
         flat = x.transpose(0, 1).reshape(x.shape[1], -1) if x.ndim == 4 else x[:, : self.channels].T
         mean = flat.mean(1, keepdim=True)
         centred = (flat - mean).float()
-        return (centred @ centred.T / centred.shape[1]).double(), mean[:, 0].double()
+        return mean[:, 0].double(), (centred @ centred.T / centred.shape[1]).double()

@@ -18,17 +18,15 @@ import torch.nn.functional as F
 from ..engine.integer import PICTURE
 from ..engine.simulated import quantized
 from ..model.checkpoint import Network
-from ..model.layers import ChannelGroup
-from ..model.liif import COORDINATES, input_channels, layer_names
+from ..model.liif import COORDINATES, layer_names
 from ..model.quantization import STEPS_PER_OCTAVE, ActivationQuantization, WeightQuantization, step_factors
-from .layer import Layer, Source
+from .expected import Expected
+from .layer import Layer
 from .methods import REPAIRS, Method
 from .places import Places
-from .prior import heard
 from .quantize import activation_quantization, gptq, round_to_nearest, row_scales
 from .queries import Queries, mlp_inputs
 from .read_together import read_together
-from .structure import channel_groups
 
 # Bits of the last convolution and of the last MLP layer are never fewer than this.
 OUTER_BITS = 8
@@ -107,16 +105,12 @@ class Lockstep:
         self.account = account
         self.roundings: dict[str, Rounding] = {}
         self._source = {name: torch.from_numpy(t.copy()) for name, t in network.tensors.items()}
-        self._groups: dict[str, list[tuple[ChannelGroup, int]]] = {}
-        for group in channel_groups(network.spec):
-            for name, first in group.consumers:
-                self._groups.setdefault(name, []).append((group, first))
+        self._expected = Expected(network)
         self.tensors: dict[str, torch.Tensor] = {}
         self.weights: dict[str, WeightQuantization] = {}
         self.activations: dict[str, ActivationQuantization] = {}
         self.errors: dict[str, float] = {}
         self.distance: float | None = None
-        self._rounding: dict[str, torch.Tensor] = {}
         self._together = read_together(network.spec)
         self._names = layer_names(network.spec.decoder)
         # The first convolution stays in float: an 8-bit picture in -1..1 is odd multiples of 1 / 255, which no signed
@@ -220,7 +214,7 @@ class Lockstep:
             self._steps(x),
             lambda: x.original,
             lambda: samples(wanted),
-            lambda: self._sources(name),
+            self._expected,
         )
         new, exact = self._compressed(layer)
         output = apply(read, new, self.tensors[f"{name}.bias"])
@@ -232,46 +226,6 @@ class Lockstep:
         self.tensors[f"{name}.weight"] = new.view(len(rows), -1, *weight.shape[2:])
         return Value(goal, output, (Part(name, len(weight), kept, True),))
 
-    def _sources(self, name: str) -> list[Source]:
-        """The groups that a layer reads, with their producers' filters before and after."""
-        sources = []
-        for group, first in self._groups.get(name, []):
-            producer = group.producer
-            kept = list(self.kept.get(producer, range(group.width)))
-            original = self._filters(self._source, producer)
-            rounded = original[kept].clone()
-            if producer in self._rounding:
-                rounded[:, self._columns_of(producer)[:-1]] += self._rounding[producer]
-            reads = self._rectified_inputs(producer)
-            taps = (original.shape[1] - 1) // len(reads)
-            sources.append(Source(first, kept, heard(original, taps, reads), heard(rounded, taps, reads)))
-        return sources
-
-    def _rectified_inputs(self, layer: str) -> torch.Tensor:
-        """Which of a layer's input channels in the original (C,) lie behind a ReLU: those of groups."""
-        name = f"{layer}.weight"
-        found = torch.zeros(input_channels(name, tuple(self._source[name].shape)), dtype=torch.bool)
-        for group, first in self._groups.get(layer, []):
-            found[first : first + group.width] = True
-        return found
-
-    @staticmethod
-    def _filters(tensors: Mapping[str, torch.Tensor], producer: str) -> torch.Tensor:
-        return torch.cat([tensors[f"{producer}.weight"].flatten(1), tensors[f"{producer}.bias"][:, None]], 1)
-
-    def _columns_of(self, producer: str) -> torch.Tensor:
-        """Where the columns of a compressed producer's filters lie in the original's (its own inputs may be pruned)."""
-        shape = self._source[f"{producer}.weight"].shape
-        taps = int(torch.tensor(shape[2:]).prod()) if len(shape) > 2 else 1
-        gone = {
-            start + c
-            for group, start in self._groups.get(producer, [])
-            for c in set(range(group.width)) - set(self.kept.get(group.producer, range(group.width)))
-        }
-        channels = torch.tensor([c for c in range(shape[1]) if c not in gone])
-        columns = (channels[:, None] * taps + torch.arange(taps)).reshape(-1)
-        return torch.cat([columns, torch.tensor([shape[1] * taps])])
-
     def _compressed(self, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
         """The layer's new weight (O, columns left), and the same before it was rounded; its bias goes to `tensors`."""
         if self.progress is not None:
@@ -281,7 +235,6 @@ class Lockstep:
         bits = self.bits.of_weight(layer.name, layer.name in self._outer)
         if bits is not None and layer.name != self._first:
             weight = self._rounded(layer, exact.clone(), bits)
-            self._rounding[layer.name] = weight - exact
         self.tensors[f"{layer.name}.bias"] = bias
         return weight, exact
 
@@ -289,7 +242,10 @@ class Lockstep:
         fixed = weight.shape[1] - layer.free
         covariance = None
         if self.method.gptq or self.method.weighted_scale:
-            covariance = layer.moments.covariance()[0]
+            if self.method.expected:
+                covariance = self._expected.products(layer.name, layer.left)
+            else:
+                covariance = layer.moments.covariance()[0]
         importance = covariance.diagonal()[:fixed] if covariance is not None and self.method.weighted_scale else None
         factors = torch.from_numpy(step_factors(layer.steps)).repeat_interleave(layer.taps)
         if not layer.steps:

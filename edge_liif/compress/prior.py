@@ -1,8 +1,8 @@
-"""What a layer's inputs are like before anything is known of them, as a metric for filters.
+"""What is known of a layer's inputs before anything is known of them.
 
-Inputs have variance one and, between neighbouring pixels, the correlation of natural pictures. Those behind a ReLU are
-rectified Gaussians, which have a mean, too: phi(0) = 1 / sqrt(2 pi), with second moment 1/2. That much is true of any
-picture and any such network, so methods that look at weights alone may use it.
+Inputs have variance one and, between neighbouring pixels, the correlation of natural pictures; behind a ReLU they are
+rectified Gaussians. That much is true of any picture and any such network, so methods that look at weights alone may
+use it.
 """
 
 from __future__ import annotations
@@ -13,22 +13,51 @@ import torch
 
 # Correlation of two taps a pixel apart; farther ones have its power.
 NEIGHBOURS = 0.9
-MEAN = 1 / math.sqrt(2 * math.pi)
-DEVIATION = math.sqrt(0.5 - MEAN**2)
 
 
-def heard(filters: torch.Tensor, taps: int, rectified: torch.Tensor) -> torch.Tensor:
-    """Filters (G, D + 1), bias last, as rows (G, D + 1) whose products are the expected products of their outputs.
-
-    The first columns belong to channels, taps of them each (square kernels, row by row); rectified (C,): which of the
-    channels lie behind a ReLU; further columns (the MLP's coordinates) read independent numbers of mean zero.
-    """
-    side = round(math.sqrt(taps))
+def correlation(taps: int) -> torch.Tensor:
+    """Of the taps of one channel, (taps, taps): square kernels, row by row."""
+    side = math.isqrt(taps)
     at = torch.arange(taps)
     places = torch.stack([at // side, at % side], 1).double()
-    root = torch.linalg.cholesky(NEIGHBOURS ** torch.cdist(places, places))
-    wide = filters.double()
-    channels = wide[:, : len(rectified) * taps].view(len(filters), -1, taps)
-    spread = torch.where(rectified, DEVIATION, 1.0).double()[:, None] * (channels @ root)
-    mean = wide[:, -1] + MEAN * channels[:, rectified].sum((1, 2))
-    return torch.cat([spread.flatten(1), wide[:, len(rectified) * taps : -1], mean[:, None]], 1)
+    return NEIGHBOURS ** torch.cdist(places, places)
+
+
+def rectified(moments: torch.Tensor) -> torch.Tensor:
+    """Mean and variance (2, C) behind a ReLU, of Gaussians with mean and variance (2, C).
+
+    Of z with mean mu and standard deviation s, a = mu / s, phi and Phi the normal density and distribution:
+
+        E relu(z) = mu Phi(a) + s phi(a),  E relu(z)^2 = (mu^2 + s^2) Phi(a) + mu s phi(a)
+    """
+    mean, deviation = moments[0].double(), moments[1].double().clamp_min(1e-20).sqrt()
+    density, below = _normal(mean / deviation)
+    first = mean * below + deviation * density
+    second = (mean.square() + deviation.square()) * below + mean * deviation * density
+    return torch.stack([first, (second - first.square()).clamp_min(0)]).to(moments.dtype)
+
+
+def rectified_together(mean: torch.Tensor, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(mean (C), covariance (C, C)) behind a ReLU, of Gaussians with these, float64.
+
+    Of the covariance's series in the correlation r, which follows from Price's theorem,
+
+        s_i s_j (Phi(a_i) Phi(a_j) r + phi(a_i) phi(a_j) r^2 / 2 + ...)
+
+    two terms are taken, and variances are exact: what the series leaves out counts as each channel's own. That is too
+    little for channels that are nearly copies of each other, which is caution: with r^4 for the rest, EDSR-baseline-LIIF
+    pruned by 25 and 50 % and at 4 bits came out 0.6 to 0.9 dB worse.
+    """
+    deviation = covariance.diagonal().clamp_min(1e-20).sqrt()
+    density, below = _normal(mean / deviation)
+    r = covariance / torch.outer(deviation, deviation)
+    steady, bent = deviation * below, deviation * density
+    first, variance = rectified(torch.stack([mean, covariance.diagonal()]))
+    together = torch.outer(steady, steady) * r + torch.outer(bent, bent) * r.square() / 2
+    together.diagonal().copy_(torch.maximum(variance, together.diagonal()))
+    return first, together
+
+
+def _normal(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Density and distribution function."""
+    return torch.exp(-0.5 * a.square()) / math.sqrt(2 * math.pi), 0.5 * torch.erfc(-a / math.sqrt(2))

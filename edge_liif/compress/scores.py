@@ -9,6 +9,7 @@ import torch
 
 from ..model.checkpoint import Network
 from ..model.layers import ChannelGroup
+from .expected import Expected
 from .least_squares import Moments, Reader, eliminate, ridged
 from .places import Places
 from .queries import Queries
@@ -30,7 +31,10 @@ class Order:
 
 
 def by_weights(network: Network, score: str) -> dict[str, Order]:
-    """ "filter": squared norm of a channel's filter and bias; "magnitude": times that of all its readers' weights."""
+    """ "filter": squared norm of a channel's filter and bias; "magnitude": times that of all its readers' weights;
+    "expected": see `by_expectation`."""
+    if score == "expected":
+        return by_expectation(network)
     orders = {}
     for group in channel_groups(network.spec):
         weight = torch.from_numpy(network.tensors[f"{group.producer}.weight"]).flatten(1)
@@ -77,6 +81,24 @@ def by_damage(
 
     with torch.inference_mode():
         watch(network, lr, queries, inputs=seen)
+    return orders
+
+
+def by_expectation(network: Network) -> dict[str, Order]:
+    """Joint elimination as in `by_damage`, by moments that are expected from weights; every reader's error counts
+    relative to the variance that its outputs should have, since what it costs the picture is not known."""
+    expected = Expected(network)
+    orders = {}
+    for cluster in _clusters(channel_groups(network.spec)):
+        widest = _widest_readers(network, list(dict.fromkeys(name for g in cluster for name, _ in g.consumers)))
+        covariances = {name: expected.inputs(name)[1] for name in set(widest.values())}
+        weights = {}
+        for name, holder in widest.items():
+            filters = torch.from_numpy(network.tensors[f"{name}.weight"]).flatten(1).double()
+            inputs = filters.shape[1]
+            variance = ((filters @ covariances[holder][:inputs, :inputs]) * filters).sum()
+            weights[name] = torch.full((len(filters),), 1 / max(float(variance), 1e-20), dtype=torch.float64)
+        orders.update(_eliminated(network, cluster, widest, covariances, weights))
     return orders
 
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from edge_liif.compress.analytic import PICTURE_DEVIATION, rectified, through_weight
+from edge_liif.compress.analytic import PICTURE_DEVIATION, through_weight
 from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.methods import METHODS
 from edge_liif.compress.pipeline import compress
+from edge_liif.compress.prior import rectified
 from edge_liif.compress.structure import multiply_adds
 from edge_liif.errors import UsageError
 from tests.compress.test_pipeline import enlarged, network
