@@ -1,6 +1,6 @@
 """Integer arithmetic imitated in torch's floats: what OpenVINO's int8 kernels compute, to the last bit where they sum
-in 32-bit integers (seen with AVX-512 VNNI), so that accuracy can be measured and explained where no such kernel is at
-hand. Windows of less than 8 pixels, which the OpenVINO engine leaves to floats, are integers here too.
+in 32-bit integers (seen with AVX-512 VNNI and with AMX), so that accuracy can be measured and explained where no such
+kernel is at hand. Windows of less than 8 pixels, which the OpenVINO engine leaves to floats, are integers here too.
 
 A float that differs in its last bit tips a level, and sixteen residual blocks amplify that into a grey level here and
 there. So the floats between the integers are computed as the kernels do: the first convolution adds one product after
@@ -24,6 +24,7 @@ from ..model.liif import layer_names
 from ..model.quantization import ActivationQuantization
 from .base import MemoryFacts
 from .integer import IntegerLayers, IntegerWeight, activations_of, channel_scales, integer_weight, quantizer
+from .processor import shifts_signed_levels
 from .torch import TorchEngine
 
 # Whole numbers below this are exact in float32, sums of them in any order.
@@ -39,9 +40,12 @@ def quantized(x: torch.Tensor, quantization: ActivationQuantization, axis: int =
     return torch.fake_quantize_per_channel_affine(x, scale, torch.zeros(len(scale)), axis % x.ndim, low, high)
 
 
-def levels_of(x: torch.Tensor, quantization: ActivationQuantization, axis: int) -> torch.Tensor:
-    """The levels of x as kernels find them: a factor and a shift, both in float32, then the nearest whole number. A
-    value within some 1e-5 of the middle between two levels can fall on the other side than in exact arithmetic."""
+def levels_of(
+    x: torch.Tensor, quantization: ActivationQuantization, axis: int, shifted: bool | None = None
+) -> torch.Tensor:
+    """The levels of x as kernels find them: a factor and, where kernels read signed levels as unsigned ones, a shift,
+    both in float32, then the nearest whole number. A value within some 1e-5 of the middle between two levels can fall
+    on the other side than in exact arithmetic. shifted: None as this processor's kernels do."""
     low, high = quantization.levels
     least, most = (-128, 127) if quantization.signed else (0, 255)
     scale = channel_scales(quantization)
@@ -52,9 +56,9 @@ def levels_of(x: torch.Tensor, quantization: ActivationQuantization, axis: int) 
     shape[axis] = len(scale)
     scales, factors, shifts = (torch.from_numpy(a).reshape(shape) for a in (scale, factor, shift))
     x = torch.minimum(torch.maximum(x, low * scales), high * scales).mul_(factors)
-    if least:
-        return x.add_(shifts).round_().add_(least).to(torch.int8)
-    return x.round_().to(torch.uint8)
+    if least and (shifts_signed_levels() if shifted is None else shifted):
+        x = x.add_(shifts).round_().add_(least)
+    return x.round_().to(torch.int8 if least else torch.uint8)
 
 
 def exact_sums(levels: torch.Tensor, weight: NDArray[np.int8]) -> torch.Tensor:
