@@ -33,7 +33,8 @@ def compress(
         typer.Option(metavar="NAME=BITS", help="Weight bits of some layers: 'imnet.*=8'; the first that fits."),
     ] = None,
     score: Annotated[
-        str | None, typer.Option(help="Prune by damage, energy, magnitude or filter; by default as the method does.")
+        str | None,
+        typer.Option(help="Prune by damage, energy, expected, magnitude or filter; by default as the method does."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of sampled positions; pictures have their recipe's.")] = 0,
     statistics: Annotated[
