@@ -37,7 +37,7 @@ def through_weight(moments: torch.Tensor, weight: torch.Tensor, bias: torch.Tens
 class Analytic(Lockstep):
     """`Lockstep` whose values are means and variances (2, C), rounding's effect on variances left out.
 
-    It can do what needs no more than these: repairs by weights alone, rounding to nearest, restored means, ranges.
+    It can do what needs no more than these: repairs and rounding by weights alone, restored means, ranges.
     """
 
     def run_without_pictures(self, queries: Queries) -> None:

@@ -2,8 +2,9 @@
 
 The channels of a group are taken for Gaussians, which its producer's filters make of what that reads, behind a ReLU:
 filters that are alike make channels that go together, and deep in a dense block or in the MLP one group's moments
-follow from another's. Everything else (the residual stream, the MLP's coordinates) is as the prior has it. Channels of
-different groups have nothing to do with each other but their means.
+follow from another's. Everything else (the residual stream, the MLP's coordinates) is as the prior has it, which makes
+too much of the coordinates: offsets vary less, the cell hardly. Channels of different groups have nothing to do with
+each other but their means.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import functools
 import torch
 
 from ..model.checkpoint import Network
-from ..model.liif import input_channels
+from ..model.liif import float_columns, input_channels
 from .least_squares import ridged
 from .prior import correlation, rectified_together
 from .structure import channel_groups
 
 # How far what is only expected is trusted when one input's rounding error is made good by others: a share of the mean
-# variance is added to every variance. `benchmarks/results/compression_parts.md` has the numbers.
+# of E[x^2] over a layer's inputs is added to that of each. `benchmarks/results/compression_parts.md` has the numbers.
 DOUBT = 0.3
 
 
@@ -32,7 +33,7 @@ class Expected:
         for group in channel_groups(network.spec):
             for name, first in group.consumers:
                 self._read.setdefault(name, []).append((group.producer, first, first + group.width))
-        # a group is read by up to seven layers
+        # a group is read by several layers
         self._made = functools.cache(self._made_by)
 
     def channels(self, layer: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,7 +48,7 @@ class Expected:
         """(mean (D), covariance (D, D)) of a layer's inputs: taps of its channels, then the MLP's coordinates."""
         mean, covariance = self.channels(layer)
         size = self._tensors[f"{layer}.weight"][0].size
-        taps = size // len(mean)
+        taps = (size - float_columns(f"{layer}.weight")) // len(mean)
         used = taps * len(mean)
         means, whole = torch.zeros(size, dtype=torch.float64), torch.eye(size, dtype=torch.float64)
         means[:used] = mean.repeat_interleave(taps)

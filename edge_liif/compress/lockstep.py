@@ -243,7 +243,7 @@ class Lockstep:
         covariance = None
         if self.method.gptq or self.method.weighted_scale:
             if self.method.expected:
-                covariance = self._expected.products(layer.name, layer.left)
+                covariance = layer.expected.products(layer.name, layer.left)
             else:
                 covariance = layer.moments.covariance()[0]
         importance = covariance.diagonal()[:fixed] if covariance is not None and self.method.weighted_scale else None

@@ -69,7 +69,7 @@ class Statistics:
         return self._ranges
 
     def orders(self, score: str) -> Mapping[str, Order]:
-        """Order of every group by "damage", "energy", "magnitude" or "filter"."""
+        """Order of every group by "damage", "energy", "expected", "magnitude" or "filter"."""
         if score == "damage":
             return self.damage
         if score == "energy":

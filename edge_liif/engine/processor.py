@@ -9,8 +9,9 @@ from pathlib import Path
 
 @functools.cache
 def shifts_signed_levels(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether OpenVINO's kernels here read signed levels as unsigned ones, 128 more, which rounds once more: all but
-    AMX's, which read them as they are (seen on both; and with ONEDNN_MAX_CPU_ISA set to less)."""
+    """Whether OpenVINO's kernels here read signed levels as unsigned ones, 128 more, which rounds once more: AMX's
+    read them as they are, those of AVX-512 VNNI do not. Seen on these two (and with ONEDNN_MAX_CPU_ISA set to less on
+    the first); others are taken for the second."""
     ceiling = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     if ceiling not in ("", "ALL", "DEFAULT") and "AMX" not in ceiling:
         return True

@@ -71,6 +71,14 @@ def test_a_networks_moments_are_those_of_gaussians_drawn_through_it() -> None:
         assert (covariance - true).norm() < near * true.norm()
 
 
+def test_coordinates_are_no_taps() -> None:
+    """With few features they could be taken for some: 4 features of 9 taps and 4 coordinates are 40 = 4 x 10."""
+    net = tamed(random_network(ModelSpec("narrow", EDSRSpec(4, (16,)), DecoderSpec((32,))), seed=1))
+    mean, covariance = Expected(net).inputs("imnet.layers.0")
+    assert len(mean) == 40 and torch.equal(covariance[36:, 36:], torch.eye(4).double())
+    assert torch.equal(covariance[27:36, 27:36], correlation(9)) and not covariance[:36, 36:].any()
+
+
 def test_a_group_is_where_its_readers_have_it() -> None:
     net = deep("rdn")
     expected = Expected(net)
