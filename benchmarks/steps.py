@@ -36,7 +36,7 @@ from edge_liif.evaluate import environment_facts, load_rgb
 from edge_liif.memory import peak_resident_bytes
 from edge_liif.model.checkpoint import Network, load_network, random_network, save_network
 from edge_liif.model.convert import with_known_answer
-from edge_liif.model.liif import DecoderSpec
+from edge_liif.model.liif import DecoderSpec, layer_names
 from edge_liif.model.rdn import RDNSpec
 from edge_liif.model.spec import ModelSpec
 from edge_liif.model.zoo import resolve
@@ -108,6 +108,15 @@ def program(step: Step, network: Network, scale: float, memory: str | None) -> C
     return lambda lr: upscaler.enlarge_float(lr, size(lr))
 
 
+def calm(network: Network) -> Network:
+    """A random RDN whose values stay in the range of a trained one's: each block adds little to the residual stream,
+    which would double sixteen times, and no precision would agree with another on the answers."""
+    last = layer_names(network.spec.decoder)[-1]
+    factors = {name: 0.1 for name in network.tensors if name.endswith("LFF.weight")} | {f"{last}.weight": 0.05}
+    tensors = {name: tensor * np.float32(factors.get(name, 1)) for name, tensor in network.tensors.items()}
+    return Network(network.spec, tensors)
+
+
 def channels_first(engine: Any) -> None:
     """Have a torch engine keep every map of its encoder as (channels, rows, columns), torch's usual order.
 
@@ -153,12 +162,13 @@ def files(model: str, wanted: set[str], arguments: argparse.Namespace, folder: P
     """The network and those of its compressed forms that are wanted, by the names that steps use."""
     from edge_liif.compress.config import CompressConfig
     from edge_liif.compress.pipeline import compress
-    from edge_liif.compress.recipe import read_recipe
+    from edge_liif.compress.recipe import Recipe, read_recipe
     from edge_liif.compress.synthetic import synthesize
 
     pictures = synthesize(read_recipe(arguments.recipe)) if arguments.recipe else None
     if model in RANDOM:
-        network = random_network(ModelSpec(model, RANDOM[model], DecoderSpec((256,) * 4)))
+        network = calm(random_network(ModelSpec(model, RANDOM[model], DecoderSpec((256,) * 4))))
+        pictures = synthesize(Recipe(count=4, size=48))  # ranges of activations are all that rtn asks of them
         method, path = "rtn", folder / f"{model}.safetensors"
         save_network(with_known_answer(network), path)
     else:
