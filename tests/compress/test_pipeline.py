@@ -250,7 +250,7 @@ def test_more_than_there_is_can_not_be_pruned(pictures):
         ({"activation_bits": 8}, "need both"),
         ({"prune": 0.1, "multiple": 5}, "multiple"),
         ({"prune": 0.1, "version": 2}, "version"),
-        ({"prune": 0.1, "score": "beauty"}, "score 'beauty' is not one of filter, magnitude, energy, damage"),
+        ({"prune": 0.1, "score": "beauty"}, "score 'beauty' is not one of filter, magnitude, expected, energy, damage"),
         ({"weight_bits": 8, "score": "energy"}, "score without prune"),
         ({"method": "rtn", "prune": 0.1, "score": "energy", "statistics": "analytic"}, "needs moments"),
     ],
