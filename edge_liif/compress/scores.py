@@ -66,7 +66,7 @@ def by_damage(
     covariances: dict[str, torch.Tensor] = {}
     waiting = []
     for cluster in _clusters(groups):
-        widest = _widest_readers(network, list(dict.fromkeys(name for g in cluster for name, _ in g.consumers)))
+        widest = _widest_readers(network, _readers(cluster))
         waiting.append((cluster, widest, set(widest.values())))
 
     def seen(name: str, x: torch.Tensor) -> None:
@@ -90,7 +90,7 @@ def by_expectation(network: Network) -> dict[str, Order]:
     expected = Expected(network)
     orders = {}
     for cluster in _clusters(channel_groups(network.spec)):
-        widest = _widest_readers(network, list(dict.fromkeys(name for g in cluster for name, _ in g.consumers)))
+        widest = _widest_readers(network, _readers(cluster))
         covariances = {name: expected.inputs(name)[1] for name in set(widest.values())}
         weights = {}
         for name, holder in widest.items():
@@ -100,6 +100,11 @@ def by_expectation(network: Network) -> dict[str, Order]:
             weights[name] = torch.full((len(filters),), 1 / max(float(variance), 1e-20), dtype=torch.float64)
         orders.update(_eliminated(network, cluster, widest, covariances, weights))
     return orders
+
+
+def _readers(cluster: Sequence[ChannelGroup]) -> list[str]:
+    """Every layer that reads one of these groups, once, in the order in which they are named."""
+    return list(dict.fromkeys(name for group in cluster for name, _ in group.consumers))
 
 
 def _widest_readers(network: Network, readers: Sequence[str]) -> dict[str, str]:

@@ -161,4 +161,4 @@ def test_a_bundled_file_holds_what_would_be_measured():
     for layer, measured in Statistics(net, lr, queries, config.seed).sensitivity.items():
         # another processor's rounding turns a gradient at a ReLU here and there: 1 channel of 256 was off by 0.0012
         known = kept[f"sensitivity/{layer}"]
-        assert torch.allclose(known, measured, rtol=1e-2) and (known - measured).norm() < 1e-3 * known.norm(), layer
+        assert torch.allclose(known, measured, rtol=2e-3) and (known - measured).norm() < 2e-4 * known.norm(), layer
