@@ -88,6 +88,14 @@ def compressed(spec: RDNSpec, teacher: Network, lr: torch.Tensor) -> Tensors:
     width = spec.features
     if len(source.blocks) != 2 * len(spec.growth):
         raise ValueError(f"{len(source.blocks)} EDSR blocks need half as many dense blocks, not {len(spec.growth)}")
+    for growth in spec.growth:
+        rank = sum(growth) // 2 - hidden
+        cuts = {hidden, hidden + rank, 2 * hidden + rank, 2 * (hidden + rank)}
+        if not (1 <= rank <= width and cuts <= set(np.cumsum(growth).tolist())):
+            raise ValueError(
+                f"the growth widths {growth} can't be cut into {hidden} hidden channels, 1 to {width} directions, and "
+                "both again"
+            )
     t = _torch(teacher)
     new = _blank(spec, 0)
     _frame(new, t, spec, f"encoder.body.{len(source.blocks)}")
@@ -95,9 +103,7 @@ def compressed(spec: RDNSpec, teacher: Network, lr: torch.Tensor) -> Tensors:
         x = original = F.conv2d(lr, t["encoder.head.0.weight"], t["encoder.head.0.bias"], padding=1)
         outputs = []
         for d, growth in enumerate(spec.growth):
-            rank = (sum(growth) - 2 * hidden) // 2
-            if rank < 1 or not {hidden, hidden + rank, 2 * hidden + rank} <= set(np.cumsum(growth).tolist()):
-                raise ValueError(f"the growth widths {growth} can't hold two EDSR blocks of {hidden} hidden channels")
+            rank = sum(growth) // 2 - hidden
             dense = [x]
             rows: list[tuple[torch.Tensor, torch.Tensor]] = []
             for block in (2 * d, 2 * d + 1):
@@ -165,6 +171,8 @@ def _edsr(teacher: Network, spec: RDNSpec) -> tuple[EDSRSpec, int]:
     source = teacher.spec.encoder
     if not isinstance(source, EDSRSpec) or source.features != spec.features or len(set(source.blocks)) != 1:
         raise ValueError(f"the start must be an EDSR of {spec.features} features and one hidden width")
+    if spec.fusion < spec.features:
+        raise ValueError(f"a fusion of {spec.fusion} channels can't pass {spec.features} features on")
     return source, source.blocks[0]
 
 
@@ -239,13 +247,13 @@ def _errors_cost(t: Tensors, block: int) -> torch.Tensor:
     weight = t[inner if inner in t else f"encoder.body.{block}.weight"].double()  # behind the blocks, the tail
     filters = weight.transpose(0, 1).flatten(1)
     cost = filters @ filters.T
-    return cost / cost.diagonal().mean() + OTHERS * torch.eye(len(cost), dtype=torch.float64)
+    return cost / cost.diagonal().mean().clamp_min(1e-12) + OTHERS * torch.eye(len(cost), dtype=torch.float64)
 
 
 def _fit_directions(
     inputs: list[torch.Tensor], target: torch.Tensor, rank: int, cost: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A 3x3 convolution to `rank` channels which, beside its inputs, predicts the target at the least cost of errors.
+    """A 3x3 convolution to `rank` channels that predicts the target, beside the centres of its inputs, at least cost.
 
     Reduced-rank regression (Izenman 1975). The 1x1 fusion reads the centres of all inputs anyway, so the directions of
     the target that count are those to which the other taps add most.
@@ -257,7 +265,7 @@ def _fit_directions(
     by_centres = covariance[:, centres]
     rest = covariance - by_centres @ torch.linalg.solve(by_centres[centres], by_centres.T)
     values, vectors = torch.linalg.eigh(cost)
-    root = vectors @ values.sqrt().diag() @ vectors.T
+    root = vectors @ values.clamp_min(0).sqrt().diag() @ vectors.T
     directions = torch.linalg.eigh(root @ weight @ rest @ weight.T @ root)[1][:, -rank:].T @ root
     weight, bias = directions @ weight, directions @ bias
     return weight.float().view(rank, -1, 3, 3), bias.float()
