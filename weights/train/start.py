@@ -88,27 +88,19 @@ def compressed(spec: RDNSpec, teacher: Network, lr: torch.Tensor) -> Tensors:
     width = spec.features
     if len(source.blocks) != 2 * len(spec.growth):
         raise ValueError(f"{len(source.blocks)} EDSR blocks need half as many dense blocks, not {len(spec.growth)}")
-    for growth in spec.growth:
-        rank = sum(growth) // 2 - hidden
-        cuts = {hidden, hidden + rank, 2 * hidden + rank, 2 * (hidden + rank)}
-        if not (1 <= rank <= width and cuts <= set(np.cumsum(growth).tolist())):
-            raise ValueError(
-                f"the growth widths {growth} can't be cut into {hidden} hidden channels, 1 to {width} directions, and "
-                "both again"
-            )
+    ranks = [_directions(growth, hidden, width) for growth in spec.growth]
     t = _torch(teacher)
     new = _blank(spec, 0)
     _frame(new, t, spec, f"encoder.body.{len(source.blocks)}")
     with torch.inference_mode():
-        x = original = F.conv2d(lr, t["encoder.head.0.weight"], t["encoder.head.0.bias"], padding=1)
+        x = original = F.conv2d(lr, *_layer(t, "encoder.head.0"), padding=1)
         outputs = []
-        for d, growth in enumerate(spec.growth):
-            rank = sum(growth) // 2 - hidden
+        for d, (growth, rank) in enumerate(zip(spec.growth, ranks, strict=True)):
             dense = [x]
             rows: list[tuple[torch.Tensor, torch.Tensor]] = []
             for block in (2 * d, 2 * d + 1):
                 inner = F.conv2d(original, *_layer(t, f"encoder.body.{block}.body.0"), padding=1)
-                original = _edsr_block(t, block, original)
+                original = original + F.conv2d(F.relu(inner), *_layer(t, f"encoder.body.{block}.body.2"), padding=1)
                 rows.append(_fit(dense, inner, 3))
                 dense.append(F.relu(F.conv2d(torch.cat(dense, 1), *rows[-1], padding=1)))
                 weight, bias = _fit_directions(dense, original - x, rank, _errors_cost(t, block + 1))
@@ -222,9 +214,17 @@ def _set_tail(new: Tensors, spec: RDNSpec, weight: torch.Tensor, bias: torch.Ten
     _set(new, "encoder.GFF.1", wide, bias)
 
 
-def _edsr_block(t: Tensors, b: int, x: torch.Tensor) -> torch.Tensor:
-    hidden = F.relu(F.conv2d(x, *_layer(t, f"encoder.body.{b}.body.0"), padding=1))
-    return x + F.conv2d(hidden, *_layer(t, f"encoder.body.{b}.body.2"), padding=1)
+def _directions(growth: tuple[int, ...], hidden: int, width: int) -> int:
+    """Directions that two EDSR blocks' results can have each, in a dense block. Raises ValueError if there is no cut
+    between convolutions where one is needed."""
+    rank = sum(growth) // 2 - hidden
+    cuts = {hidden, hidden + rank, 2 * hidden + rank, 2 * (hidden + rank)}
+    if not (1 <= rank <= width and cuts <= set(np.cumsum(growth).tolist())):
+        raise ValueError(
+            f"the growth widths {growth} can't be cut into {hidden} hidden channels, 1 to {width} directions, and both "
+            "again"
+        )
+    return rank
 
 
 def _moments(inputs: list[torch.Tensor], target: torch.Tensor, kernel: int) -> Moments:
