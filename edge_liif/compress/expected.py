@@ -20,7 +20,9 @@ from .prior import correlation, rectified_together
 from .structure import channel_groups
 
 # How far what is only expected is trusted when one input's rounding error is made good by others: a share of the mean
-# of E[x^2] over a layer's inputs is added to that of each. `benchmarks/results/compression_parts.md` has the numbers.
+# of the variances of a layer's inputs is added to that of each. Not of E[x^2]: a channel that carries a linear result
+# is lifted over its ReLU by a constant, which says how far the channel reaches, not how much of it is unknown.
+# `benchmarks/results/compression_parts.md` has the numbers.
 DOUBT = 0.3
 
 
@@ -56,10 +58,10 @@ class Expected:
         return means, whole
 
     def products(self, layer: str, left: torch.Tensor) -> torch.Tensor:
-        """E[x x^T] + a ridge, (L, L), of the inputs `left` (L) of a layer: for rounding that keeps means, too."""
+        """E[x x^T], (L, L), of the inputs `left` (L) of a layer, variances doubted: keeps means in rounding, too."""
         mean, covariance = self.inputs(layer)
         mean = mean[left]
-        return ridged(covariance[left[:, None], left] + torch.outer(mean, mean), DOUBT)
+        return ridged(covariance[left[:, None], left], DOUBT) + torch.outer(mean, mean)
 
     def _made_by(self, producer: str) -> tuple[torch.Tensor, torch.Tensor]:
         weight, bias = (torch.from_numpy(self._tensors[f"{producer}.{part}"]).double() for part in ("weight", "bias"))

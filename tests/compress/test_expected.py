@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from edge_liif.compress import CompressConfig, compress, scores
-from edge_liif.compress.expected import Expected
+from edge_liif.compress.expected import DOUBT, Expected
 from edge_liif.compress.prior import NEIGHBOURS, correlation, rectified_together
 from edge_liif.model.checkpoint import Network, random_network
 from edge_liif.model.edsr import EDSRSpec
@@ -89,6 +89,21 @@ def test_a_group_is_where_its_readers_have_it() -> None:
     assert (mean[8:] > 0).all() and not covariance[:40, 40:72].any()
     earlier = expected.channels("encoder.RDBs.1.convs.2.conv.0")
     assert torch.equal(earlier[0], mean[:72]) and torch.equal(earlier[1], covariance[:72, :72])
+
+
+def test_a_constant_is_not_doubted() -> None:
+    """Channels that are lifted over their ReLU by ten vary as they did and are known to be ten more."""
+    net = deep("rdn")
+    producer, reader = "encoder.RDBs.1.convs.0.conv.0", "encoder.RDBs.1.convs.1.conv.0"
+    tensors = {name: tensor.copy() for name, tensor in net.tensors.items()}
+    tensors[f"{producer}.bias"] += 10
+    left = torch.arange(9 * 40)
+    expected = Expected(replace(net, tensors=tensors))
+    mean, covariance = expected.inputs(reader)
+    assert mean[72:].min() > 9
+    doubted = expected.products(reader, left) - torch.outer(mean, mean) - covariance
+    share = DOUBT * covariance.diagonal().mean() * torch.eye(len(left)).double()
+    assert torch.allclose(doubted, share, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["rdn", "edsr"])
