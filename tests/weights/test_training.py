@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -130,6 +131,32 @@ def test_the_teacher_answers_for_clean_patches_only(train, tmp_path, start, shar
 def test_answers_that_would_do_nothing_are_refused(train, tmp_path, settings, why):
     done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 1, **settings)
     assert done.returncode != 0 and why in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"), [({"jpeg__draw": "even"}, "uniform or log"), ({"jpeg__quality": "[0, 95]"}, "from 1 to 100")]
+)
+def test_damage_that_does_not_exist_is_refused(train, tmp_path, settings, why):
+    done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 1, **settings)
+    assert done.returncode != 0 and why in done.stderr
+
+
+def test_qualities_by_their_logarithm_are_low_more_often(monkeypatch):
+    monkeypatch.syspath_prepend(REPOSITORY / "weights" / "train")
+    from batches import Batches, Jpeg
+
+    def drawn(draw: str) -> np.ndarray:
+        photographs = [torch.zeros(3, 64, 64, dtype=torch.uint8)]
+        batches = Batches(photographs, 0, 1, 16, 1, (1.0, 4.0), 0.0, Jpeg(1.0, quality=(10, 95), draw=draw))
+        rng = np.random.default_rng(0)
+        return np.array([batches._setting(rng)[0] for _ in range(4000)])
+
+    uniform, log = drawn("uniform"), drawn("log")
+    for qualities in (uniform, log):
+        assert qualities.min() == 10 and qualities.max() == 95
+    # ln(20.5 / 10) / ln(95 / 10) of them, and 11 of 86
+    assert (log <= 20).mean() == pytest.approx(0.319, abs=0.03)
+    assert (uniform <= 20).mean() == pytest.approx(11 / 86, abs=0.03)
 
 
 def test_another_configuration_does_not_continue_a_run(train, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,12 +25,20 @@ PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 @dataclass(frozen=True)
 class Jpeg:
     """How LR patches are damaged. share: of patches that are coded at all; twice: share of those coded a second time on
-    a shifted grid; quality: lowest and highest, drawn uniformly; half_chroma: share coded 4:2:0 (the rest is 4:4:4)."""
+    a shifted grid; quality: lowest and highest; draw: "uniform" between them, or by their logarithm ("log"), which has
+    as many from 10 to 20 as from 40 to 80; half_chroma: share coded 4:2:0 (the rest is 4:4:4)."""
 
     share: float = 0.0
     twice: float = 0.2
     quality: tuple[int, int] = (10, 95)
+    draw: str = "uniform"
     half_chroma: float = 0.7
+
+    def __post_init__(self) -> None:
+        if self.draw not in ("uniform", "log"):
+            raise SystemExit(f"train: jpeg.draw is {self.draw!r}; it is uniform or log")
+        if not 1 <= self.quality[0] <= self.quality[1] <= 100:
+            raise SystemExit(f"train: jpeg.quality is {list(self.quality)}; it is [LOWEST, HIGHEST], from 1 to 100")
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,11 @@ class Batches:
 
     def _setting(self, rng: np.random.Generator) -> tuple[int, str]:
         low, high = self.jpeg.quality
-        return int(rng.integers(low, high + 1)), "4:2:0" if rng.random() < self.jpeg.half_chroma else "4:4:4"
+        if self.jpeg.draw == "log":
+            quality = round(math.exp(rng.uniform(math.log(low), math.log(high))))
+        else:
+            quality = int(rng.integers(low, high + 1))
+        return quality, "4:2:0" if rng.random() < self.jpeg.half_chroma else "4:4:4"
 
 
 def _gradient_energy(crop: torch.Tensor) -> float:
