@@ -159,6 +159,19 @@ def test_qualities_by_their_logarithm_are_low_more_often(monkeypatch):
     assert (uniform <= 20).mean() == pytest.approx(11 / 86, abs=0.03)
 
 
+def test_an_error_of_colour_costs_more_than_one_of_brightness(monkeypatch):
+    monkeypatch.syspath_prepend(REPOSITORY / "weights" / "train")
+    from train import pixel_loss
+
+    grey = torch.full((2, 5, 3), 0.1)
+    assert float(pixel_loss(grey, 3.0)) == pytest.approx(0.1, abs=1e-6)
+    blue = torch.tensor([0.0, 0.0, 0.1]).expand(2, 5, 3)
+    # Cb and Cr of it are 0.5 and -0.081 times the error
+    assert float(pixel_loss(blue, 0.0)) == pytest.approx(0.1 / 3)
+    assert float(pixel_loss(blue, 2.0)) == pytest.approx(0.1 / 3 + 2 * 0.1 * (0.5 + 0.081312) / 2, rel=1e-5)
+    assert torch.equal(pixel_loss(blue, 2.0), pixel_loss(-blue, 2.0))
+
+
 def test_another_configuration_does_not_continue_a_run(train, tmp_path):
     assert train("rdn-liif-s.toml", tmp_path / "run", 5).returncode == 0
     other = train("rdn-liif-s.toml", tmp_path / "run", 5, schedule__rate="1e-3")

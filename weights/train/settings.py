@@ -87,6 +87,14 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """L1 of RGB, and `colour` times the L1 of the two colour differences Cb and Cr (BT.601, full range) beside it. The
+    sign of an error in R, G or B is nearly always that of the brightness, which drowns what JPEG did to a colour."""
+
+    colour: float = 0.0
+
+
+@dataclass(frozen=True)
 class Report:
     """log every so many steps; checkpoint and validation at theirs. qualities: 0 is clean LR, else JPEG."""
 
@@ -105,13 +113,14 @@ class Config:
     data: Data = field(default_factory=Data)
     jpeg: Jpeg = field(default_factory=Jpeg)
     schedule: Schedule = field(default_factory=Schedule)
+    loss: Loss = field(default_factory=Loss)
     teacher: Teacher = field(default_factory=Teacher)
     report: Report = field(default_factory=Report)
 
     @staticmethod
     def from_dict(tables: dict[str, Any]) -> Config:
         """Raises SystemExit for a table or key that doesn't exist: a misspelt setting must not train with a default."""
-        kinds = {"shape": Shape, "start": Start, "data": Data, "jpeg": Jpeg}
+        kinds = {"shape": Shape, "start": Start, "data": Data, "jpeg": Jpeg, "loss": Loss}
         kinds |= {"schedule": Schedule, "teacher": Teacher, "report": Report}
         parts = {}
         for name, table in tables.items():

@@ -40,6 +40,8 @@ from edge_liif.model.zoo import resolve
 
 # Number of the first batch that a start in closed form looks at; training never gets there.
 START_BATCH = 1_000_000_000
+# Cb and Cr of R, G, B (BT.601, full range), in columns.
+COLOUR_DIFFERENCES = torch.tensor([[-0.168736, 0.5], [-0.331264, -0.418688], [0.5, -0.081312]])
 REMEDY = "lower schedule.rate, with another --out"
 
 
@@ -201,7 +203,7 @@ class Run:
                 target = self._target(batch, axis)
                 for head in self.learner.specs:
                     colours = self.learner.colours(head, features, batch.rows, batch.columns, axis)
-                    total = total + (colours - target).abs().mean()
+                    total = total + pixel_loss(colours.float() - target, self.config.loss.colour)
                 total = total * self.config.teacher.pixels / len(self.learner.specs)
             if self.teacher is not None:
                 total = total + self._distance_to_teacher(self.teacher, features, batch)
@@ -304,6 +306,12 @@ class Run:
             network = self.learner.network(head, self.average)
             tensors = {name: torch.from_numpy(value) for name, value in network.tensors.items()}
             torch.save({"model": {"name": "liif", "args": {}, "sd": tensors}}, self.folder / f"{head}.pth")
+
+
+def pixel_loss(error: torch.Tensor, colour: float) -> torch.Tensor:
+    """L1 of errors (B, Q, 3) of R, G and B, and `colour` times that of their colour differences."""
+    total = error.abs().mean()
+    return total + colour * (error @ COLOUR_DIFFERENCES.to(error)).abs().mean() if colour else total
 
 
 def undamaged(batch: Batch) -> torch.Tensor:
