@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,12 @@ class Train:
         iterations: int,
         data: Path = REPOSITORY / "examples",
         validate: Path | None = None,
+        extra: Sequence[str] = (),
         **settings: str,
     ) -> subprocess.CompletedProcess[str]:
         command = self._command(config, out, iterations, settings, data)
         command += [] if validate is None else ["--validate", str(validate)]
+        command += extra
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def start(self, config: str, out: Path, iterations: int, **settings: str) -> subprocess.Popen:

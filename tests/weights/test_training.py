@@ -172,6 +172,21 @@ def test_an_error_of_colour_costs_more_than_one_of_brightness(monkeypatch):
     assert torch.equal(pixel_loss(blue, 2.0), pixel_loss(-blue, 2.0))
 
 
+def test_a_run_that_was_stopped_can_be_exported(train, tmp_path):
+    refused = train("rdn-liif-s.toml", tmp_path / "none", 60, extra=["--export"])
+    assert refused.returncode == 1 and "no checkpoint" in refused.stderr
+    assert train("rdn-liif-s.toml", tmp_path / "run", 40).returncode == 0
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    (tmp_path / "run" / "tiny.pth").unlink()
+    done = train("rdn-liif-s.toml", tmp_path / "run", 40, extra=["--export"])
+    assert done.returncode == 0, done.stderr
+    average = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"]
+    network = read_liif_checkpoint(tmp_path / "run" / "tiny.pth", "tiny")
+    name = "encoder.RDBs.0.LFF.weight"
+    assert torch.equal(torch.from_numpy(network.tensors[name]), average[name])
+    assert (tmp_path / "run" / "log.jsonl").read_text() == log
+
+
 def test_another_configuration_does_not_continue_a_run(train, tmp_path):
     assert train("rdn-liif-s.toml", tmp_path / "run", 5).returncode == 0
     other = train("rdn-liif-s.toml", tmp_path / "run", 5, schedule__rate="1e-3")

@@ -5,7 +5,7 @@
 Stopped in any way, the same command goes on where the last checkpoint was, to the same numbers as if it had never
 stopped. In RUN: checkpoint.pt (weights, average, optimizer), log.jsonl (curve.py draws it), and NAME.pth per head (the
 average, in the LIIF authors' layout, for `edge-liif models import`). `--set schedule.iterations=200` overrides a
-setting.
+setting. `--export` writes NAME.pth from the last checkpoint and stops, for a run that is to go on otherwise.
 """
 
 from __future__ import annotations
@@ -331,6 +331,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--export", action="store_true", help="write NAME.pth from the last checkpoint, and stop")
     parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -347,6 +348,11 @@ def main() -> None:
     pictures = load_pictures(arguments.data, device, math.ceil(data.patch * data.scales[1]))
     batches = Batches(pictures, data.seed, data.batch, data.patch, data.queries, data.scales, data.detail, config.jpeg)
     run = Run(config, batches, arguments.out, device)
+    if arguments.export:
+        if not run.step:
+            raise SystemExit(f"train: --export: there is no checkpoint in {arguments.out} yet")
+        run.export()
+        return
     print(f"{len(pictures)} pictures; step {run.step} of {run.iterations} on {device}", file=sys.stderr)
     run.train(arguments.validate)
 
