@@ -2,11 +2,11 @@
 
     python benchmarks/jpeg_blocks.py edsr-baseline-liif edsr-baseline-liif-jpeg --data kodak [--jpeg 10,20,30,60]
 
-LR by MATLAB bicubic, coded 4:2:0, enlarged by 3. Blockiness: mean absolute difference of two values an eighth of a
-block either side of a border of blocks, by that of such pairs at least a quarter of a block away from all borders; rows
-and columns together, for luma (blocks of 8 LR pixels) and for the two colour differences (16). A picture that knows
-nothing of the grid has 1.00: the original's own is printed. Beside it PSNR-Y and the PSNR of the colour differences,
-dB.
+LR by MATLAB bicubic, coded 4:2:0, enlarged by 3. Blockiness: mean absolute difference of two values, of the first pixel
+of the coded sample before a border of blocks and the last one of the sample behind it, by that of such pairs of other
+neighbouring samples, a quarter of a block or more away from all borders; rows and columns together, for luma (blocks of
+8 LR pixels) and for the two colour differences (16). About 1 for a picture that knows nothing of the grid: the
+original's own is printed. Beside it PSNR-Y and the PSNR of the colour differences, dB.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def steps(plane: NDArray[np.float64], block: int) -> tuple[float, float]:
         place = (np.arange(len(step)) + reach) % (SCALE * block)
         distance = np.minimum(place, SCALE * block - place)
         across.append(step[distance == 0])
-        away.append(step[distance >= SCALE * block // 4])
+        # between samples, too: an enlarged picture steps otherwise inside of one
+        away.append(step[(distance >= SCALE * block // 4) & (place % reach == 0)])
     return tuple(float(np.concatenate([s.ravel() for s in found]).mean()) for found in (across, away))
 
 

@@ -92,7 +92,7 @@ def test_a_group_is_where_its_readers_have_it() -> None:
 
 
 def test_a_constant_is_not_doubted() -> None:
-    """Channels that are lifted over their ReLU by ten vary as they did and are known to be ten more."""
+    """Channels that are lifted far over their ReLU are not trusted less for it."""
     net = deep("rdn")
     producer, reader = "encoder.RDBs.1.convs.0.conv.0", "encoder.RDBs.1.convs.1.conv.0"
     tensors = {name: tensor.copy() for name, tensor in net.tensors.items()}

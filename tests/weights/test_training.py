@@ -134,9 +134,16 @@ def test_answers_that_would_do_nothing_are_refused(train, tmp_path, settings, wh
 
 
 @pytest.mark.parametrize(
-    ("settings", "why"), [({"jpeg__draw": "even"}, "uniform or log"), ({"jpeg__quality": "[0, 95]"}, "from 1 to 100")]
+    ("settings", "why"),
+    [
+        ({"jpeg__draw": "even"}, "uniform or log"),
+        ({"jpeg__quality": "[0, 95]"}, "from 1 to 100"),
+        ({"jpeg__quality": "[20]"}, "from 1 to 100"),
+        ({"loss__colour": "-1.0"}, "0 or more"),
+        ({"loss__colour": "1.0", "teacher__pixels": "0.0"}, "pixels"),
+    ],
 )
-def test_damage_that_does_not_exist_is_refused(train, tmp_path, settings, why):
+def test_damage_and_losses_that_do_not_exist_are_refused(train, tmp_path, settings, why):
     done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 1, **settings)
     assert done.returncode != 0 and why in done.stderr
 
@@ -154,37 +161,55 @@ def test_qualities_by_their_logarithm_are_low_more_often(monkeypatch):
     uniform, log = drawn("uniform"), drawn("log")
     for qualities in (uniform, log):
         assert qualities.min() == 10 and qualities.max() == 95
-    # ln(20.5 / 10) / ln(95 / 10) of them, and 11 of 86
-    assert (log <= 20).mean() == pytest.approx(0.319, abs=0.03)
+    # ln(20.5 / 9.5) / ln(95.5 / 9.5) of them, and 11 of 86
+    assert (log <= 20).mean() == pytest.approx(0.333, abs=0.03)
+    assert (log == 10).mean() == pytest.approx(0.0434, abs=0.01)
     assert (uniform <= 20).mean() == pytest.approx(11 / 86, abs=0.03)
 
 
-def test_an_error_of_colour_costs_more_than_one_of_brightness(monkeypatch):
+@pytest.mark.parametrize(
+    ("channel", "cb", "cr"), [(0, -0.168736, 0.5), (1, -0.331264, -0.418688), (2, 0.5, -0.081312)], ids="RGB"
+)
+def test_an_error_of_colour_costs_more_than_one_of_brightness(monkeypatch, channel, cb, cr):
     monkeypatch.syspath_prepend(REPOSITORY / "weights" / "train")
     from train import pixel_loss
 
-    grey = torch.full((2, 5, 3), 0.1)
-    assert float(pixel_loss(grey, 3.0)) == pytest.approx(0.1, abs=1e-6)
-    blue = torch.tensor([0.0, 0.0, 0.1]).expand(2, 5, 3)
-    # Cb and Cr of it are 0.5 and -0.081 times the error
-    assert float(pixel_loss(blue, 0.0)) == pytest.approx(0.1 / 3)
-    assert float(pixel_loss(blue, 2.0)) == pytest.approx(0.1 / 3 + 2 * 0.1 * (0.5 + 0.081312) / 2, rel=1e-5)
-    assert torch.equal(pixel_loss(blue, 2.0), pixel_loss(-blue, 2.0))
+    with torch.autocast("cpu", torch.bfloat16):
+        grey = torch.full((2, 5, 3), 0.1)
+        assert float(pixel_loss(grey, 3.0)) == pytest.approx(0.1, abs=1e-6)
+        primary = torch.zeros(2, 5, 3)
+        primary[..., channel] = 0.1
+        assert float(pixel_loss(primary, 0.0)) == pytest.approx(0.1 / 3)
+        assert float(pixel_loss(primary, 2.0)) == pytest.approx(0.1 / 3 + 0.1 * (abs(cb) + abs(cr)), rel=1e-5)
+        assert torch.equal(pixel_loss(primary, 2.0), pixel_loss(-primary, 2.0))
 
 
-def test_a_run_that_was_stopped_can_be_exported(train, tmp_path):
-    refused = train("rdn-liif-s.toml", tmp_path / "none", 60, extra=["--export"])
+def test_a_weight_for_colour_is_heard(train, tmp_path):
+    for name, weight in (("with", "1.0"), ("without", "0.0")):
+        done = train("rdn-liif-s.toml", tmp_path / name, 2, loss__colour=weight, report__log="1")
+        assert done.returncode == 0, done.stderr
+    # before the first step both are the same network on the same batch
+    assert losses(tmp_path / "with")[0] > 1.01 * losses(tmp_path / "without")[0]
+
+
+def test_a_stopped_run_can_be_exported_beside_which_it_goes_on(train, tmp_path):
+    refused = train("rdn-liif-s.toml", tmp_path / "none", 40, extra=["--export"])
     assert refused.returncode == 1 and "no checkpoint" in refused.stderr
+    assert not (tmp_path / "none").exists()
     assert train("rdn-liif-s.toml", tmp_path / "run", 40).returncode == 0
-    log = (tmp_path / "run" / "log.jsonl").read_text()
+    checkpoint, log = tmp_path / "run" / "checkpoint.pt", tmp_path / "run" / "log.jsonl"
+    # as it was while the run was between two checkpoints: the log is ahead
+    torch.save(torch.load(checkpoint, weights_only=True) | {"step": 20}, checkpoint)
     (tmp_path / "run" / "tiny.pth").unlink()
+    before = log.read_text()
+    assert json.loads(before.splitlines()[-1])["step"] == 40
     done = train("rdn-liif-s.toml", tmp_path / "run", 40, extra=["--export"])
     assert done.returncode == 0, done.stderr
-    average = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["average"]
+    assert log.read_text() == before
+    average = torch.load(checkpoint, weights_only=True)["average"]
     network = read_liif_checkpoint(tmp_path / "run" / "tiny.pth", "tiny")
     name = "encoder.RDBs.0.LFF.weight"
     assert torch.equal(torch.from_numpy(network.tensors[name]), average[name])
-    assert (tmp_path / "run" / "log.jsonl").read_text() == log
 
 
 def test_another_configuration_does_not_continue_a_run(train, tmp_path):

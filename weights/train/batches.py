@@ -37,7 +37,7 @@ class Jpeg:
     def __post_init__(self) -> None:
         if self.draw not in ("uniform", "log"):
             raise SystemExit(f"train: jpeg.draw is {self.draw!r}; it is uniform or log")
-        if not 1 <= self.quality[0] <= self.quality[1] <= 100:
+        if len(self.quality) != 2 or not 1 <= self.quality[0] <= self.quality[1] <= 100:
             raise SystemExit(f"train: jpeg.quality is {list(self.quality)}; it is [LOWEST, HIGHEST], from 1 to 100")
 
 
@@ -150,7 +150,9 @@ class Batches:
     def _setting(self, rng: np.random.Generator) -> tuple[int, str]:
         low, high = self.jpeg.quality
         if self.jpeg.draw == "log":
-            quality = round(math.exp(rng.uniform(math.log(low), math.log(high))))
+            # half a step beyond the ends, which are drawn as often as their neighbours
+            drawn = math.exp(rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
+            quality = min(max(round(drawn), low), high)
         else:
             quality = int(rng.integers(low, high + 1))
         return quality, "4:2:0" if rng.random() < self.jpeg.half_chroma else "4:4:4"

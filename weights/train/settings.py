@@ -88,10 +88,14 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Loss:
-    """L1 of RGB, and `colour` times the L1 of the two colour differences Cb and Cr (BT.601, full range) beside it. The
-    sign of an error in R, G or B is nearly always that of the brightness, which drowns what JPEG did to a colour."""
+    """L1 of RGB, and `colour` times the L1 of the two colour differences Cb and Cr (BT.601, full range) beside it: in
+    R, G and B the error of the brightness decides the sign where it is the larger one, whatever the colour is."""
 
     colour: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.colour < 0:
+            raise SystemExit(f"train: loss.colour is {self.colour}; it is 0 or more")
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,10 @@ class Config:
             parts[name] = kinds[name](**{k: tuple(v) if k in {"scales", "quality"} else v for k, v in table.items()})
         if "shape" not in parts:
             raise SystemExit("train: the configuration needs a table [shape]")
-        return Config(**parts)
+        config = Config(**parts)
+        if config.loss.colour and not config.teacher.pixels:
+            raise SystemExit("train: loss.colour is about pixels; give teacher.pixels a weight too")
+        return config
 
 
 def read_config(path: Path, overrides: list[str]) -> Config:

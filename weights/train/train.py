@@ -42,6 +42,7 @@ from edge_liif.model.zoo import resolve
 START_BATCH = 1_000_000_000
 # Cb and Cr of R, G, B (BT.601, full range), in columns.
 COLOUR_DIFFERENCES = torch.tensor([[-0.168736, 0.5], [-0.331264, -0.418688], [0.5, -0.081312]])
+CHECKPOINT = "checkpoint.pt"
 REMEDY = "lower schedule.rate, with another --out"
 
 
@@ -97,7 +98,7 @@ class Run:
 
     def __init__(self, config: Config, batches: Batches, folder: Path, device: torch.device) -> None:
         self.config, self.batches, self.folder, self.device = config, batches, folder, device
-        self.checkpoint = folder / "checkpoint.pt"
+        self.checkpoint = folder / CHECKPOINT
         saved = None
         if self.checkpoint.exists():
             saved = torch.load(self.checkpoint, map_location=device, weights_only=True)
@@ -123,7 +124,7 @@ class Run:
                     self.average[name].copy_(saved["average"][name])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.seconds, self.iterations = saved["step"], saved["seconds"], saved["iterations"]
-        self._forget_later_entries(started=saved is not None)
+        self._started = saved is not None
         self.teacher = None
         if config.teacher.weight or config.teacher.keep or config.teacher.answers:
             network = load(config.teacher.model)
@@ -140,6 +141,7 @@ class Run:
         return first_networks(blank, self.batches)
 
     def train(self, folders: list[Path]) -> None:
+        self._forget_later_entries(self._started)
         report, schedule = self.config.report, self.config.schedule
         losses: list[torch.Tensor] = []
         began = time.perf_counter() - self.seconds
@@ -203,7 +205,7 @@ class Run:
                 target = self._target(batch, axis)
                 for head in self.learner.specs:
                     colours = self.learner.colours(head, features, batch.rows, batch.columns, axis)
-                    total = total + pixel_loss(colours.float() - target, self.config.loss.colour)
+                    total = total + pixel_loss(colours - target, self.config.loss.colour)
                 total = total * self.config.teacher.pixels / len(self.learner.specs)
             if self.teacher is not None:
                 total = total + self._distance_to_teacher(self.teacher, features, batch)
@@ -311,7 +313,11 @@ class Run:
 def pixel_loss(error: torch.Tensor, colour: float) -> torch.Tensor:
     """L1 of errors (B, Q, 3) of R, G and B, and `colour` times that of their colour differences."""
     total = error.abs().mean()
-    return total + colour * (error @ COLOUR_DIFFERENCES.to(error)).abs().mean() if colour else total
+    if not colour:
+        return total
+    # in bf16 a share of the brightness would be left in what shall be free of it
+    with torch.autocast(error.device.type, enabled=False):
+        return total + colour * (error @ COLOUR_DIFFERENCES.to(error)).abs().mean()
 
 
 def undamaged(batch: Batch) -> torch.Tensor:
@@ -337,6 +343,8 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     config = read_config(arguments.config, arguments.set)
+    if arguments.export and not (arguments.out / CHECKPOINT).exists():
+        raise SystemExit(f"train: --export: there is no checkpoint in {arguments.out}")
     device = torch.device(arguments.device)
     try:
         if arguments.validate:
@@ -349,8 +357,6 @@ def main() -> None:
     batches = Batches(pictures, data.seed, data.batch, data.patch, data.queries, data.scales, data.detail, config.jpeg)
     run = Run(config, batches, arguments.out, device)
     if arguments.export:
-        if not run.step:
-            raise SystemExit(f"train: --export: there is no checkpoint in {arguments.out} yet")
         run.export()
         return
     print(f"{len(pictures)} pictures; step {run.step} of {run.iterations} on {device}", file=sys.stderr)
