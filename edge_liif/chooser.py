@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from .image.picture import Header
 
 LARGEST_ROBUST_QUALITY = 93
-"""Up to this libjpeg quality a JPEG file goes to the model trained on JPEG. On Kodak x3 it gains 0.15 dB at quality 90,
-0.11 at 93, 0.06 at 95 and 0.02 at 98, where its SSIM is lower (benchmarks/results/quality.md): above, there is little
-to gain."""
+"""Up to this libjpeg quality a JPEG file goes to the model trained on JPEG. On Kodak at x3 it gains 0.11 dB at quality
+90 and 0.04 at 93, is level at 95 and loses 0.05 at 98 (benchmarks/results/quality.md): above, there is nothing to
+gain."""
 
 
 class AnotherModel(Exception):
