@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from edge_liif.evaluate import find_datasets, load_rgb, low_resolution, psnr_y
 from edge_liif.evaluate.degrade import jpeg_coded
+from edge_liif.evaluate.metrics import shave_border
 from edge_liif.evaluate.protocol import enlarge_bicubic
 from edge_liif.upscaler import load
 
@@ -59,7 +60,7 @@ def blockiness(pictures: list[NDArray[np.float64]]) -> tuple[float, float]:
 
 
 def colour_psnr(result: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    error = (result - reference)[SCALE:-SCALE, SCALE:-SCALE, 1:]
+    error = shave_border(result - reference, SCALE)[..., 1:]
     return float(10 * np.log10(255**2 / np.square(error).mean()))
 
 

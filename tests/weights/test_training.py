@@ -124,30 +124,6 @@ def test_the_teacher_answers_for_clean_patches_only(train, tmp_path, start, shar
     assert all(low <= loss <= high for loss in losses(tmp_path / "run"))
 
 
-@pytest.mark.parametrize(
-    ("settings", "why"),
-    [({"teacher__answers": "1.5"}, "from 0 to 1"), ({"teacher__answers": "1.0", "teacher__pixels": "0.0"}, "pixels")],
-)
-def test_answers_that_would_do_nothing_are_refused(train, tmp_path, settings, why):
-    done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 1, **settings)
-    assert done.returncode != 0 and why in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("settings", "why"),
-    [
-        ({"jpeg__draw": "even"}, "uniform or log"),
-        ({"jpeg__quality": "[0, 95]"}, "from 1 to 100"),
-        ({"jpeg__quality": "[20]"}, "from 1 to 100"),
-        ({"loss__colour": "-1.0"}, "0 or more"),
-        ({"loss__colour": "1.0", "teacher__pixels": "0.0"}, "pixels"),
-    ],
-)
-def test_damage_and_losses_that_do_not_exist_are_refused(train, tmp_path, settings, why):
-    done = train("edsr-baseline-liif-jpeg.toml", tmp_path / "run", 1, **settings)
-    assert done.returncode != 0 and why in done.stderr
-
-
 def test_qualities_by_their_logarithm_are_low_more_often(monkeypatch):
     monkeypatch.syspath_prepend(REPOSITORY / "weights" / "train")
     from batches import Batches, Jpeg
@@ -285,6 +261,15 @@ def test_a_wrong_folder_to_measure_on_is_found_out_first(train, tmp_path):
         ({"shedule__rate": "1"}, "there is no table [shedule]"),
         ({"start__method": "magic"}, "it is not random, weights, exact or compressed"),
         ({"data__patch": "4000"}, "no picture of at least 16000 pixels"),
+        # answers that would do nothing
+        ({"teacher__answers": "1.5"}, "from 0 to 1"),
+        ({"teacher__answers": "1.0", "teacher__pixels": "0.0"}, "give teacher.pixels a weight"),
+        # damage and losses that do not exist
+        ({"jpeg__draw": "even"}, "uniform or log"),
+        ({"jpeg__quality": "[0, 95]"}, "from 1 to 100"),
+        ({"jpeg__quality": "[20]"}, "from 1 to 100"),
+        ({"loss__colour": "-1.0"}, "0 or more"),
+        ({"loss__colour": "1.0", "teacher__pixels": "0.0"}, "loss.colour is about pixels"),
     ],
 )
 def test_mistakes_are_named(train, tmp_path, settings, message):

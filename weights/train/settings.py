@@ -121,6 +121,10 @@ class Config:
     teacher: Teacher = field(default_factory=Teacher)
     report: Report = field(default_factory=Report)
 
+    def __post_init__(self) -> None:
+        if self.loss.colour and not self.teacher.pixels:
+            raise SystemExit("train: loss.colour is about pixels; give teacher.pixels a weight too")
+
     @staticmethod
     def from_dict(tables: dict[str, Any]) -> Config:
         """Raises SystemExit for a table or key that doesn't exist: a misspelt setting must not train with a default."""
@@ -136,10 +140,7 @@ class Config:
             parts[name] = kinds[name](**{k: tuple(v) if k in {"scales", "quality"} else v for k, v in table.items()})
         if "shape" not in parts:
             raise SystemExit("train: the configuration needs a table [shape]")
-        config = Config(**parts)
-        if config.loss.colour and not config.teacher.pixels:
-            raise SystemExit("train: loss.colour is about pixels; give teacher.pixels a weight too")
-        return config
+        return Config(**parts)
 
 
 def read_config(path: Path, overrides: list[str]) -> Config:

@@ -124,7 +124,6 @@ class Run:
                     self.average[name].copy_(saved["average"][name])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step, self.seconds, self.iterations = saved["step"], saved["seconds"], saved["iterations"]
-        self._started = saved is not None
         self.teacher = None
         if config.teacher.weight or config.teacher.keep or config.teacher.answers:
             network = load(config.teacher.model)
@@ -141,7 +140,7 @@ class Run:
         return first_networks(blank, self.batches)
 
     def train(self, folders: list[Path]) -> None:
-        self._forget_later_entries(self._started)
+        self._forget_later_entries()
         report, schedule = self.config.report, self.config.schedule
         losses: list[torch.Tensor] = []
         began = time.perf_counter() - self.seconds
@@ -268,11 +267,11 @@ class Run:
         with (self.folder / "log.jsonl").open("a") as file:
             file.write(line + "\n")
 
-    def _forget_later_entries(self, started: bool) -> None:
+    def _forget_later_entries(self) -> None:
         """Leave out of the log what comes again: all behind the checkpoint, its own validation, a line cut short."""
         path = self.folder / "log.jsonl"
         kept = []
-        for line in path.read_text().splitlines() if started and path.exists() else []:
+        for line in path.read_text().splitlines() if self.step and path.exists() else []:
             with contextlib.suppress(json.JSONDecodeError):
                 entry = json.loads(line)
                 measured = any(name.startswith("psnr ") for name in entry)
