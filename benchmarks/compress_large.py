@@ -14,14 +14,11 @@ import sys
 import time
 
 import torch
+from configuration_b import configuration_b
 
 from edge_liif.compress.config import CompressConfig
 from edge_liif.compress.pipeline import compress
 from edge_liif.evaluate import environment_facts
-from edge_liif.model.checkpoint import random_network
-from edge_liif.model.liif import DecoderSpec
-from edge_liif.model.rdn import RDNSpec
-from edge_liif.model.spec import ModelSpec
 
 
 def main() -> None:
@@ -33,7 +30,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    spec = ModelSpec("large", RDNSpec.uniform(arguments.blocks, 8, 64), DecoderSpec((256,) * 4))
+    network = configuration_b(arguments.blocks)
     config = CompressConfig(
         prune=arguments.prune, weight_bits=arguments.weight_bits, activation_bits=arguments.activation_bits
     )
@@ -43,8 +40,8 @@ def main() -> None:
     def tell(done: int, total: int, layer: str) -> None:
         print(f"{time.perf_counter() - begin:7.0f} s  {done:3}/{total} {layer}", file=sys.stderr, flush=True)
 
-    _, report = compress(random_network(spec), config, progress=tell)
-    print(f"{arguments.blocks} blocks, {spec.parameters / 1e6:.1f} M parameters, {arguments.threads} threads")
+    _, report = compress(network, config, progress=tell)
+    print(f"{arguments.blocks} blocks, {network.spec.parameters / 1e6:.1f} M parameters, {arguments.threads} threads")
     for stage, seconds in report.seconds.items():
         print(f"  {stage:18} {seconds:7.0f} s")
     print(f"  {'all of it':18} {time.perf_counter() - begin:7.0f} s")

@@ -1,15 +1,20 @@
-"""Operations a second of an encoder in a window of 256x192 LR pixels: two per multiply-add, hidden map included.
+"""Operations a second of an encoder: two per multiply-add, hidden map included.
 
     python benchmarks/encoder_speed.py MODEL:PRECISION ...      # random-B: configuration B, random weights
-    python benchmarks/encoder_speed.py chain:int8               # six 3x3 convolutions of 256 channels, nothing else
+                                       [--windows 256x192 ...] [--rounds 5]
 
-With int8, random-B is compressed first, by `rtn`, which takes minutes. OpenVINO, compiled, best of five. The chain, in
-a window of 128x96, is what OpenVINO's convolutions can do on this machine at best.
+The model "chain" is six 3x3 convolutions of 256 channels and nothing else: what OpenVINO's convolutions can do on this
+machine at best. With int8, random-B is compressed first, by `rtn`, which takes minutes. OpenVINO, compiled; all cases
+take turns, in windows of so many LR pixels, a turn being as many windows as make 256x192. Medians of the turns; the
+lowest and highest show how steady the machine was.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import functools
+import itertools
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,43 +22,42 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
+from configuration_b import NAME, configuration_b
 
 from edge_liif.compress import CompressConfig, compress
 from edge_liif.engine.base import TileShape, usable_cpus
 from edge_liif.engine.openvino import PRECISIONS, OpenVINOEngine
 from edge_liif.engine.openvino_core import core
-from edge_liif.model.checkpoint import Network, load_network, random_network
-from edge_liif.model.liif import DecoderSpec, first_layer
-from edge_liif.model.rdn import RDNSpec
-from edge_liif.model.spec import ModelSpec
+from edge_liif.model.checkpoint import Network, load_network
+from edge_liif.model.liif import first_layer
 from edge_liif.model.zoo import resolve
 
-HEIGHT, WIDTH = 192, 256
+PIXELS = 256 * 192
 CHANNELS, LAYERS = 256, 6
 
 
+@functools.cache
 def network_of(model: str, precision: str) -> Network:
-    if model != "random-B":
+    if model != NAME:
         return load_network(Path(resolve(model).path))
-    network = random_network(ModelSpec("random-B", RDNSpec.uniform(16, 8, 64), DecoderSpec((256,) * 4)))
+    network = configuration_b()
     if precision != "int8":
         return network
     return compress(network, CompressConfig(method="rtn", weight_bits=8, activation_bits=8))[0]
 
 
-def encoder(model: str, precision: str) -> tuple[Callable[[], object], float]:
+def encoder(model: str, precision: str, height: int, width: int) -> tuple[Callable[[], object], float]:
     """What to run, and its multiply-adds."""
-    lr = np.random.default_rng(0).random((1, 3, HEIGHT, WIDTH), np.float32)
+    lr = np.random.default_rng(0).random((1, 3, height, width), np.float32)
     network = network_of(model, precision)
     engine = OpenVINOEngine(network, precision, cache=False)
-    engine.prepare(TileShape(HEIGHT, WIDTH, 8, WIDTH))
+    engine.prepare(TileShape(height, width, 8, width))
     weights = [t.size for name, t in network.tensors.items() if name.startswith("encoder.") and t.ndim == 4]
-    return lambda: engine.encode(lr), (sum(weights) + first_layer(network.tensors).convolution.size) * HEIGHT * WIDTH
+    return lambda: engine.encode(lr), (sum(weights) + first_layer(network.tensors).convolution.size) * height * width
 
 
-def chain(precision: str) -> tuple[Callable[[], object], float]:
+def chain(precision: str, height: int, width: int) -> tuple[Callable[[], object], float]:
     """The same of convolutions alone."""
-    height, width = HEIGHT // 2, WIDTH // 2
     rng = np.random.default_rng(0)
     x = start = op.parameter([1, CHANNELS, height, width], ov.Type.f32)
     for _ in range(LAYERS):
@@ -78,16 +82,31 @@ def chain(precision: str) -> tuple[Callable[[], object], float]:
 
 
 def main() -> None:
-    for argument in sys.argv[1:]:
-        model, _, precision = argument.partition(":")
-        run, products = chain(precision) if model == "chain" else encoder(model, precision)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="+", metavar="MODEL:PRECISION")
+    parser.add_argument("--windows", nargs="+", default=["256x192"], metavar="WIDTHxHEIGHT")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    ready: dict[tuple[str, str], tuple[Callable[[], object], float, int]] = {}
+    for case, window in itertools.product(options.cases, options.windows):
+        model, _, precision = case.partition(":")
+        width, height = map(int, window.split("x"))
+        run, products = (
+            chain(precision, height, width) if model == "chain" else encoder(model, precision, height, width)
+        )
         run()
-        seconds = []
-        for _ in range(5):
+        ready[case, window] = (run, products, max(1, round(PIXELS / (height * width))))
+    speeds: dict[tuple[str, str], list[float]] = {key: [] for key in ready}
+    for _ in range(options.rounds):
+        for key, (run, products, times) in ready.items():
             began = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - began)
-        print(f"{argument}: {min(seconds):.3f}..{max(seconds):.3f} s, {2e-12 * products / min(seconds):.2f} TOP/s")
+            for _ in range(times):
+                run()
+            speeds[key].append(2e-12 * products * times / (time.perf_counter() - began))
+    print(f"| network | window | TOP/s, median of {options.rounds} | lowest..highest |")
+    print("|---|---|---:|---:|")
+    for (case, window), found in speeds.items():
+        print(f"| {case} | {window} | {statistics.median(found):.2f} | {min(found):.2f}..{max(found):.2f} |")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -22,10 +23,7 @@ import numpy as np
 from edge_liif.engine.select import open_engine, known_answer_error
 from edge_liif.image.vips import vips
 from edge_liif.memory import peak_resident_bytes
-from edge_liif.model.checkpoint import load_network, random_network
-from edge_liif.model.liif import DecoderSpec
-from edge_liif.model.rdn import RDNSpec
-from edge_liif.model.spec import ModelSpec
+from edge_liif.model.checkpoint import load_network
 from edge_liif.model.zoo import resolve
 from edge_liif.tiling import plan as planning
 from edge_liif.tiling.run import Plane, render
@@ -35,7 +33,9 @@ import rich.progress, typer, cv2
 model, name, precision, height, width, scale, block = json.loads(sys.argv[1])
 vips()
 if model == "random-B":
-    network = random_network(ModelSpec("random-B", RDNSpec.uniform(16, 8, 64), DecoderSpec((256,) * 4)))
+    sys.path.insert(0, sys.argv[2])
+    from configuration_b import configuration_b
+    network = configuration_b()
 else:
     network = load_network(resolve(model).path)
 engine = open_engine(network, name, precision, "cpu")
@@ -58,7 +58,10 @@ print(json.dumps([before, peak_resident_bytes(), sum(parts.values()), shape.heig
 
 def measure(*case: object) -> list[int]:
     result = subprocess.run(
-        [sys.executable, "-c", WORKER, json.dumps(case)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", WORKER, json.dumps(case), str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return json.loads(result.stdout.splitlines()[-1])
 

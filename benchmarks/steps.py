@@ -28,20 +28,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import configuration_b
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_liif.errors import EngineError
 from edge_liif.evaluate import environment_facts, load_rgb
 from edge_liif.memory import peak_resident_bytes
-from edge_liif.model.checkpoint import Network, load_network, random_network, save_network
+from edge_liif.model.checkpoint import Network, load_network, save_network
 from edge_liif.model.convert import with_known_answer
-from edge_liif.model.liif import DecoderSpec, layer_names
-from edge_liif.model.rdn import RDNSpec
-from edge_liif.model.spec import ModelSpec
 from edge_liif.model.zoo import resolve
 
-RANDOM = {"random-B": RDNSpec.uniform(16, 8, 64)}
 WARM_UP = 96  # LR pixels of a side
 
 
@@ -108,15 +105,6 @@ def program(step: Step, network: Network, scale: float, memory: str | None) -> C
     return lambda lr: upscaler.enlarge_float(lr, size(lr))
 
 
-def calm(network: Network) -> Network:
-    """A random RDN whose values stay in the range of a trained one's: each block adds little to the residual stream,
-    which would double sixteen times, and no precision would agree with another on the answers."""
-    last = layer_names(network.spec.decoder)[-1]
-    factors = {name: 0.1 for name in network.tensors if name.endswith("LFF.weight")} | {f"{last}.weight": 0.05}
-    tensors = {name: tensor * np.float32(factors.get(name, 1)) for name, tensor in network.tensors.items()}
-    return Network(network.spec, tensors)
-
-
 def channels_first(engine: Any) -> None:
     """Have a torch engine keep every map of its encoder as (channels, rows, columns), torch's usual order.
 
@@ -166,8 +154,8 @@ def files(model: str, wanted: set[str], arguments: argparse.Namespace, folder: P
     from edge_liif.compress.synthetic import synthesize
 
     pictures = synthesize(read_recipe(arguments.recipe)) if arguments.recipe else None
-    if model in RANDOM:
-        network = calm(random_network(ModelSpec(model, RANDOM[model], DecoderSpec((256,) * 4))))
+    if model == configuration_b.NAME:
+        network = configuration_b.configuration_b()
         pictures = synthesize(Recipe(count=4, size=48))  # ranges of activations are all that rtn asks of them
         method, path = "rtn", folder / f"{model}.safetensors"
         save_network(with_known_answer(network), path)
@@ -256,7 +244,7 @@ def report(model: str, results: dict[Step, Result], paths: dict[str, Path], argu
         base = statistics.median(results[done[0]].seconds)
         spread = f"{middle:.2f} ({min(result.seconds):.2f}..{max(result.seconds):.2f})"
         psnr = "–"
-        if exact is not None and step != reference and model not in RANDOM:
+        if exact is not None and step != reference and model != configuration_b.NAME:
             error = np.square(np.load(result.output) - exact).mean()
             psnr = f"{-10 * np.log10(error):.1f}" if error else "same"
         if step.program == "literal":

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,11 +21,11 @@ import cv2
 import numpy as np
 from watched import COMMAND, watch
 
-from edge_liif.model.checkpoint import random_network, save_network
+from edge_liif.model.checkpoint import save_network
 from edge_liif.model.convert import with_known_answer
-from edge_liif.model.liif import DecoderSpec, layer_names
-from edge_liif.model.rdn import RDNSpec
-from edge_liif.model.spec import ModelSpec
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from configuration_b import configuration_b
 
 # (model, engine, precision, scale)
 CASES = [
@@ -51,11 +52,7 @@ def main() -> None:
         cv2.imwrite(str(folder / "in.png"), np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8))
         large = folder / "B.safetensors"
         if options.only in "B":
-            spec = ModelSpec("B", RDNSpec.uniform(16, 8, 64), DecoderSpec((256,) * 4))
-            network = random_network(spec)
-            # so that its colours have about the range of colours, and rounding errors that of rounding errors
-            network.tensors[f"{layer_names(spec.decoder)[-1]}.weight"] *= 0.01
-            save_network(with_known_answer(network), large)
+            save_network(with_known_answer(configuration_b()), large)
         for model, engine, precision, scale in CASES:
             if options.only not in model or options.engine not in (None, engine) or scale not in options.scales:
                 continue
