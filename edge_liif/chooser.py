@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .image.picture import Header
 
 LARGEST_ROBUST_QUALITY = 93
-"""Up to this libjpeg quality a JPEG file goes to the model trained on JPEG. On Kodak at x3 it gains 0.11 dB at quality
-90 and 0.04 at 93, is level at 95 and loses 0.05 at 98 (benchmarks/results/quality.md): above, there is nothing to
+"""Up to this libjpeg quality a JPEG file goes to the model trained on JPEG. On Kodak at x3 it gains 0.08 dB at quality
+90 and 0.05 at 93, is level at 95 and loses 0.02 at 98 (benchmarks/results/quality.md): above, there is nothing to
 gain."""
 
 
