@@ -22,5 +22,5 @@ def configuration_b(blocks: int = 16) -> Network:
     network = random_network(spec)
     last = layer_names(spec.decoder)[-1]
     factors = {name: 0.1 for name in network.tensors if name.endswith("LFF.weight")} | {f"{last}.weight": 0.05}
-    tensors = {name: tensor * np.float32(factors.get(name, 1)) for name, tensor in network.tensors.items()}
-    return Network(spec, tensors)
+    calmed = {name: network.tensors[name] * np.float32(factor) for name, factor in factors.items()}
+    return Network(spec, {**network.tensors, **calmed})

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 LARGEST_ROBUST_QUALITY = 93
 """Up to this libjpeg quality a JPEG file goes to the model trained on JPEG. On Kodak at x3 it gains 0.08 dB at quality
-90 and 0.05 at 93, is level at 95 and loses 0.02 at 98 (benchmarks/results/quality.md): above, there is nothing to
-gain."""
+90, 0.05 at 93 and 0.02 at 95, and loses 0.02 at 98 (benchmarks/results/quality.md): above, there is next to nothing
+to gain."""
 
 
 class AnotherModel(Exception):
