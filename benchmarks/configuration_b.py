@@ -9,7 +9,7 @@ from edge_liif.model.liif import DecoderSpec, layer_names
 from edge_liif.model.rdn import RDNSpec
 from edge_liif.model.spec import ModelSpec
 
-NAME = "random-B"
+RANDOM_B = "random-B"
 
 
 def configuration_b(blocks: int = 16) -> Network:
@@ -18,7 +18,7 @@ def configuration_b(blocks: int = 16) -> Network:
     Values stay in the range of a trained network's: each block adds little to the residual stream, which would double
     sixteen times, and the answers have about the range of colours, so that precisions can agree on them.
     """
-    spec = ModelSpec(NAME, RDNSpec.uniform(blocks, 8, 64), DecoderSpec((256,) * 4))
+    spec = ModelSpec(RANDOM_B, RDNSpec.uniform(blocks, 8, 64), DecoderSpec((256,) * 4))
     network = random_network(spec)
     last = layer_names(spec.decoder)[-1]
     factors = {name: 0.1 for name in network.tensors if name.endswith("LFF.weight")} | {f"{last}.weight": 0.05}

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import openvino.opset13 as op
-from configuration_b import NAME, configuration_b
+from configuration_b import RANDOM_B, configuration_b
 
 from edge_liif.compress import CompressConfig, compress
 from edge_liif.engine.base import TileShape, usable_cpus
@@ -38,7 +38,7 @@ CHANNELS, LAYERS = 256, 6
 
 @functools.cache
 def network_of(model: str, precision: str) -> Network:
-    if model != NAME:
+    if model != RANDOM_B:
         return load_network(Path(resolve(model).path))
     network = configuration_b()
     if precision != "int8":

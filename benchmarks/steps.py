@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from configuration_b import NAME, configuration_b
+from configuration_b import RANDOM_B, configuration_b
 from numpy.typing import NDArray
 
 from edge_liif.errors import EngineError
@@ -154,7 +154,7 @@ def files(model: str, wanted: set[str], arguments: argparse.Namespace, folder: P
     from edge_liif.compress.synthetic import synthesize
 
     pictures = synthesize(read_recipe(arguments.recipe)) if arguments.recipe else None
-    if model == NAME:
+    if model == RANDOM_B:
         network = configuration_b()
         pictures = synthesize(Recipe(count=4, size=48))  # ranges of activations are all that rtn asks of them
         method, path = "rtn", folder / f"{model}.safetensors"
@@ -244,7 +244,7 @@ def report(model: str, results: dict[Step, Result], paths: dict[str, Path], argu
         base = statistics.median(results[done[0]].seconds)
         spread = f"{middle:.2f} ({min(result.seconds):.2f}..{max(result.seconds):.2f})"
         psnr = "–"
-        if exact is not None and step != reference and model != NAME:
+        if exact is not None and step != reference and model != RANDOM_B:
             error = np.square(np.load(result.output) - exact).mean()
             psnr = f"{-10 * np.log10(error):.1f}" if error else "same"
         if step.program == "literal":
