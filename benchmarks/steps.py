@@ -1,7 +1,8 @@
 """What each step of the way to int8 brings, alone and together: from the paper's forward pass to a pruned int8 network.
 
-    python benchmarks/steps.py [--models edsr-baseline-liif] [--size 1024x768] [--scale 3] [--rounds 3] [--prune 0.25]
-                               [--recipe calibration/thorough.toml] [--memory 2GiB] [--programs openvino]
+    python benchmarks/steps.py [--models edsr-baseline-liif] [--size 1024x768] [--scale 3] [--rounds 3]
+                               [--prune 0.25 0.45] [--recipe calibration/thorough.toml]
+                               [--memory 2GiB] [--programs openvino] [--keep DIR]
 
 Every step is a process of its own (its peak memory is counted) that loads the network, warms up, waits, and enlarges
 the picture each time it is its turn: the steps take turns, so that a machine that drifts favours none. The literal
@@ -9,7 +10,8 @@ forward pass takes minutes and has one turn. Seconds are from array to array. PS
 output of the same network unpruned, by OpenVINO if that is among the programs. A step whose precision this processor
 does not have (bf16 without AVX512 or AMX, or under ONEDNN_MAX_CPU_ISA) has a row that says so. The model random-B is
 configuration B with random weights, for speed alone; such networks are compressed by `rtn`, the others by `lockstep`.
---memory is the cap that `run` would be given (the literal pass has none): with more of it tiles are larger.
+--memory is the cap that `run` would be given (the literal pass has none): with more of it tiles are larger. --keep is a
+folder for the compressed networks; those that are there already, by the same recipe and version, are not made again.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ class Result:
     missing: str | None = None
 
 
-STEPS = [
+FLOATS_AND_INT8 = [
     Step("literal forward pass, torch fp32", "literal", "fp32"),
     Step("exact fast decoder, torch fp32", "torch-nchw", "fp32"),
     Step("channels last", "torch", "fp32"),
@@ -70,8 +72,21 @@ STEPS = [
     Step("OpenVINO fp32", "openvino", "fp32"),
     Step("OpenVINO bf16", "openvino", "bf16"),
     Step("OpenVINO int8 (W8A8)", "openvino", "int8", "quantized"),
-    Step("pruned, OpenVINO int8 (W8A8)", "openvino", "int8", "pruned"),
 ]
+
+
+def pruned(share: float) -> str:
+    """The file of the network pruned by a share and quantized, by the name that steps use."""
+    return f"pruned-{share:g}"
+
+
+def steps(shares: list[float]) -> list[Step]:
+    """Each step on top of those before it; pruning also alone, in bf16."""
+    result = list(FLOATS_AND_INT8)
+    for share in shares:
+        result.append(Step(f"{share:.0%} pruned, OpenVINO bf16", "openvino", "bf16", pruned(share)))
+        result.append(Step(f"{share:.0%} pruned, OpenVINO int8 (W8A8)", "openvino", "int8", pruned(share)))
+    return result
 
 
 def program(step: Step, network: Network, scale: float, memory: str | None) -> Callable[[NDArray], NDArray]:
@@ -153,7 +168,8 @@ def files(model: str, wanted: set[str], arguments: argparse.Namespace, folder: P
     from edge_liif.compress.recipe import Recipe, read_recipe
     from edge_liif.compress.synthetic import synthesize
 
-    pictures = synthesize(read_recipe(arguments.recipe)) if arguments.recipe else None
+    recipe = read_recipe(arguments.recipe) if arguments.recipe else None
+    pictures = None
     if model == RANDOM_B:
         network = configuration_b()
         pictures = synthesize(Recipe(count=4, size=48))  # ranges of activations are all that rtn asks of them
@@ -163,11 +179,15 @@ def files(model: str, wanted: set[str], arguments: argparse.Namespace, folder: P
         resolved = resolve(model)
         network, method, path = load_network(resolved.path), "lockstep", resolved.path
     found = {"original": path}
-    for name, share in (("quantized", 0.0), ("pruned", arguments.prune)):
+    for name, share in (("quantized", 0.0), *((pruned(share), share) for share in arguments.prune)):
         if name not in wanted:
             continue
-        small, report = compress(network, CompressConfig(method, share, 8, 8, arguments.scale), pictures)
         found[name] = folder / f"{model}-{name}.safetensors"
+        if found[name].exists():
+            continue
+        if pictures is None and recipe is not None:
+            pictures = synthesize(recipe)
+        small, report = compress(network, CompressConfig(method, share, 8, 8, arguments.scale), pictures)
         save_network(with_known_answer(small), found[name])
         before, after = report.multiply_adds
         print(f"{model} {name}: {after / before:.3f} of the multiply-adds", file=sys.stderr, flush=True)
@@ -181,14 +201,14 @@ def multiply_adds_per_output(path: Path, scale: float) -> float:
     return multiply_adds(load_network(path).spec, scale) / scale**2
 
 
-def compare(model: str, arguments: argparse.Namespace, picture: NDArray[np.uint8], folder: Path) -> None:
-    steps = [s for s in STEPS if s.program in arguments.programs]
-    paths = files(model, {s.file for s in steps}, arguments, folder)
+def compare(model: str, arguments: argparse.Namespace, picture: NDArray[np.uint8], folder: Path, kept: Path) -> None:
+    wanted = [s for s in steps(arguments.prune) if s.program in arguments.programs]
+    paths = files(model, {s.file for s in wanted}, arguments, kept)
     source = folder / "picture.npy"
     np.save(source, picture)
-    results = {s: Result(folder / f"{i}.npy") for i, s in enumerate(steps)}
+    results = {s: Result(folder / f"{i}.npy") for i, s in enumerate(wanted)}
     # the literal one alone, first: it takes gigabytes
-    for group in ([s for s in steps if s.program == "literal"], [s for s in steps if s.program != "literal"]):
+    for group in ([s for s in wanted if s.program == "literal"], [s for s in wanted if s.program != "literal"]):
         children = {}
         for step in group:
             child = start(step, paths[step.file], source, arguments, results[step])
@@ -212,7 +232,7 @@ def start(
 ) -> subprocess.Popen[str] | None:
     """A step's process, ready; None if the step can't be done here, which `result` then says."""
     words = [sys.executable, __file__, "--child", step.name, str(path), str(source), str(result.output)]
-    words += ["--scale", str(arguments.scale)]
+    words += ["--scale", str(arguments.scale), "--prune", *map(str, arguments.prune)]
     words += ["--memory", arguments.memory] if arguments.memory else []
     child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -277,16 +297,17 @@ def main() -> None:
     parser.add_argument("--size", default="1024x768", help="the picture is resized to it; only its size matters")
     parser.add_argument("--scale", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--prune", type=float, default=0.25)
+    parser.add_argument("--prune", nargs="+", type=float, default=[0.25], help="shares of the multiply-adds")
     parser.add_argument("--recipe", type=Path, help="of the calibration pictures; by default calibration/default.toml")
     parser.add_argument("--memory", help="a cap as run takes it, such as 2GiB; by default none")
     programs = ["literal", "torch-nchw", "torch", "openvino"]
     parser.add_argument("--programs", nargs="+", choices=programs, default=programs)
+    parser.add_argument("--keep", type=Path, help="folder for the compressed networks; by default they are not kept")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         name, path, source, output = arguments.child
-        step = next(s for s in STEPS if s.name == name)
+        step = next(s for s in steps(arguments.prune) if s.name == name)
         work(step, Path(path), np.load(source), arguments, Path(output))
         return
     import cv2
@@ -298,7 +319,9 @@ def main() -> None:
     print(f"{width}x{height} x{arguments.scale:g}, {threads} threads; {facts}")
     for model in arguments.models:
         with tempfile.TemporaryDirectory() as folder:
-            compare(model, arguments, picture, Path(folder))
+            kept = Path(folder) if arguments.keep is None else arguments.keep
+            kept.mkdir(parents=True, exist_ok=True)
+            compare(model, arguments, picture, Path(folder), kept)
 
 
 if __name__ == "__main__":

@@ -164,7 +164,12 @@ def prepare(
     report.tile, report.tiles = (plan.columns.longest_core, plan.rows.longest_core), plan.tiles
     report.window = (plan.shape.width, plan.shape.height)
     if plan.memory_cap is not None and engine.device != "cpu":
-        report.warnings.append(f"the memory cap is measured on the CPU; on {engine.device} it only sizes the tiles")
+        device = engine.device
+        report.warnings.append(
+            f"on {device} the memory cap holds for what the engine takes there; what the driver takes comes on top"
+            if engine.limit(plan.memory_cap)
+            else f"the memory cap is measured on the CPU; on {device} it only sizes the tiles"
+        )
     report.halo, report.exact_halo = plan.halo, spec.exact_halo
     report.memory_cap_bytes = plan.memory_cap
     report.predicted_peak_bytes, report.predicted_parts = plan.peak_bytes, plan.parts

@@ -36,7 +36,8 @@ def doctor(
         from .doctor_layers import print_layers
 
         return print_layers(network, precision, threads, json_output)
-    options = [option for engine in ENGINES for option in candidates_for(network, engine)]
+    tried = [name for name, entry in ENGINES.items() if not entry.by_name_only]
+    options = [option for engine in tried for option in candidates_for(network, engine)]
     checks = [check(network, *option, threads, cache=False) for option in options]
     features = cpu_features()
     packages = {name: _version(name) for name in _PACKAGES}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,15 @@ class MemoryFacts:
 
     base: process, libraries, weights and compiled code before the first tile; lr_pixel: per LR pixel of the window;
     evaluation: per evaluation of a decoded block; column: per evaluation along a row, for the offset terms.
+    block_evaluations: what a decoded block should have, where there is memory for it.
     """
 
     base: int
     lr_pixel: int
     evaluation: int
     column: int = 0
+    # keeps a block's activations near a processor's caches, and the progress bar moving
+    block_evaluations: int = 32_768
 
     def tile(self, shape: TileShape) -> int:
         """Bytes of a window."""
@@ -124,6 +127,18 @@ class Engine(ABC):
 
         Cell indices in `geometry` are relative to the window. Raises OutOfMemory, EngineError.
         """
+
+    def decode_blocks(self, hidden: Any, geometries: Iterable[Geometry]) -> Iterator[NDArray[np.float32]]:
+        """`decode` of one block after the other. An engine with a device of its own may begin one before the one
+        before it is given out, so that neither waits for the other. Raises OutOfMemory, EngineError."""
+        for geometry in geometries:
+            yield self.decode(hidden, geometry)
+
+    def limit(self, cap: int | None) -> bool:
+        """Take at most `cap` bytes (None: all there are) of an accelerator's own memory from now on; what needs more
+        raises OutOfMemory. Returns whether the framework's allocator sees to it. (The process's own memory is the
+        plan's to keep within.)"""
+        return False
 
     def keep(self, shape: TileShape | None, room: int | None) -> int:
         """Let go of what was made for other shapes than this one, until it holds at most `room` bytes (None: the engine

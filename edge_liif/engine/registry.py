@@ -24,7 +24,7 @@ class EngineEntry:
     whose version decides about kernels; open: network, precision, device, threads to an engine (raises EngineError for
     what it has not); ways: what it can execute here, likely fastest first, of networks compressed to integer
     activations if `integer`, in floats else; simulates: precisions that it computes for accuracy's sake and not for
-    speed, so that they are never chosen unless asked for."""
+    speed, so that they are never chosen unless asked for; by_name_only: it is never tried unless it is named."""
 
     packages: tuple[str, ...]
     install: str
@@ -32,6 +32,7 @@ class EngineEntry:
     open: Callable[[Network, str, str, int | None], Engine]
     ways: Callable[[bool], list[Way]]
     simulates: tuple[Way, ...] = ()
+    by_name_only: bool = False
 
     @property
     def installed(self) -> bool:
@@ -71,6 +72,12 @@ def _open_torch(network: Network, precision: str, device: str, threads: int | No
     return TorchEngine(network, precision, device, threads)
 
 
+def _open_compiled(network: Network, precision: str, device: str, threads: int | None) -> Engine:
+    from .torch_compiled import CompiledTorchEngine
+
+    return CompiledTorchEngine(network, precision, device, threads)
+
+
 def _torch_ways(integer: bool) -> list[Way]:
     import torch
 
@@ -97,5 +104,8 @@ def _onnx_ways(integer: bool) -> list[Way]:
 ENGINES = {
     "openvino": EngineEntry(("openvino",), "openvino", "openvino", _open_openvino, _openvino_ways),
     "torch": EngineEntry(("torch",), "'edge-liif[torch]'", "torch", _open_torch, _torch_ways, (("cpu", "int8"),)),
+    "torch-compiled": EngineEntry(
+        ("torch",), "'edge-liif[torch]'", "torch", _open_compiled, _torch_ways, by_name_only=True
+    ),
     "onnx": EngineEntry(("onnx", "onnxruntime"), "'edge-liif[onnx]'", "onnxruntime", _open_onnx, _onnx_ways),
 }

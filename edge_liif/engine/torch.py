@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from .base import Engine, EngineErrors, MemoryFacts, TileShape
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 # "int8" is the simulation of simulated.py, whose numbers are float32
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8, "int8": 4}
+# Evaluations of a block on a GPU: it starts a layer in some microseconds, however small, in which it could compute
+# tens of thousands of them. Not measured.
+_GPU_BLOCK = 262_144
 
 
 def _release() -> None:
@@ -95,6 +99,15 @@ class TorchEngine(Engine):
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
 
+    def limit(self, cap: int | None) -> bool:
+        if self.device == "cuda":
+            whole = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+            torch.cuda.set_per_process_memory_fraction(1.0 if cap is None else min(1.0, cap / whole))
+        elif self.device == "mps":
+            whole = torch.mps.recommended_max_memory()
+            torch.mps.set_per_process_memory_fraction(1.0 if cap is None else min(1.0, cap / whole))
+        return self.device != "cpu"
+
     def release(self) -> None:
         """Let go of the weights on the device, and of memory that torch holds there for nobody; the network keeps its
         own."""
@@ -127,28 +140,68 @@ class TorchEngine(Engine):
         return F.conv2d(features, self._hidden_weight, padding=1)
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
-        with torch.inference_mode(), _engine_errors:
-            return self.decode_tensor(hidden, geometry).cpu().numpy()
+        return next(self.decode_blocks(hidden, [geometry]))
+
+    def decode_blocks(self, hidden: Any, geometries: Iterable[Geometry]) -> Iterator[NDArray[np.float32]]:
+        """A GPU computes a block while the one before it is copied from it and used."""
+        before = None
+        for geometry in geometries:
+            with torch.inference_mode(), _engine_errors:
+                started = self._sent_back(self.decode_tensor(hidden, geometry))
+            if before is not None:
+                yield self._arrived(*before)
+            before = started
+        if before is not None:
+            yield self._arrived(*before)
+
+    def _sent_back(self, colours: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        """A copy for the host that may still be under way, and the event that says when it is there (None: now)."""
+        if self.device != "cuda":
+            return colours.cpu(), None
+        # page-locked memory: into any other the copy would wait for the GPU, and the host with it
+        host = torch.empty(colours.shape, dtype=colours.dtype, pin_memory=True)
+        host.copy_(colours, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record()
+        return host, event
+
+    def _arrived(self, colours: torch.Tensor, event: Any) -> NDArray[np.float32]:
+        if event is not None:
+            with _engine_errors:
+                event.synchronize()
+        return colours.numpy()
 
     def decode_tensor(self, hidden: torch.Tensor, geometry: Geometry) -> torch.Tensor:
         """`decode` without the copy to numpy: (rows, columns, 3), fp64 when the engine is fp64, else fp32."""
         rows, columns = geometry.rows, geometry.columns
-        x = hidden[self._index(rows)][:, self._index(columns)]
         # offsets are multiplied out in float64 on the host: they are never rounded to half precision by themselves
         along_rows = rows.offset[:, None] * self._first.offset[:, 0].astype(np.float64)
         along_columns = columns.offset[:, None] * self._first.offset[:, 1].astype(np.float64)
         along_columns = along_columns + self._first.bias_for(geometry.cell)
-        x = x.add_(self._tensor(along_rows)[:, None]).add_(self._tensor(along_columns)[None]).relu_()
+        colour = self._evaluated(
+            hidden, self._index(rows), self._index(columns), self._tensor(along_rows), self._tensor(along_columns)
+        )
+        colour = self._mix(colour, rows, 0)
+        colour = self._mix(colour, columns, 1)
+        return colour * 0.5 + 0.5
+
+    def _evaluated(
+        self,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        columns: torch.Tensor,
+        along_rows: torch.Tensor,
+        along_columns: torch.Tensor,
+    ) -> torch.Tensor:
+        """The MLP at every crossing of rows (R,) and columns (C,) of the hidden map (H, W, H1), with the terms of their
+        offsets, (R, H1) and (C, H1), to colours (R, C, 3) in -1..1."""
+        x = hidden[rows][:, columns].add_(along_rows[:, None]).add_(along_columns[None]).relu_()
         for weight, bias in self._mlp[:-1]:
             x = F.linear(x, weight, bias).relu_()
         weight, bias = self._mlp[-1]
         # Colours are mixed in full precision; the last layer comes before the ensemble because then three channels
         # are mixed instead of hundreds (both orders are exact).
-        wide = torch.float64 if self.precision == "fp64" else torch.float32
-        colour = F.linear(x, weight, bias).to(wide)
-        colour = self._mix(colour, rows, 0)
-        colour = self._mix(colour, columns, 1)
-        return colour * 0.5 + 0.5
+        return F.linear(x, weight, bias).to(torch.float64 if self.precision == "fp64" else torch.float32)
 
     @property
     def memory(self) -> MemoryFacts:
@@ -160,21 +213,28 @@ class TorchEngine(Engine):
         features = self._spec.encoder.features
         encoder = max(13 * self._spec.widest_input // 4, self._spec.dense_block_channels(3)) + 2 * features
         values = max(encoder, 2 * hidden[0] + 3 * features)
-        return MemoryFacts(330 * 2**20 + 4 * self._weights_bytes, each * values, 3 * each * max(hidden), 24 * hidden[0])
+        facts = (330 * 2**20 + 4 * self._weights_bytes, each * values, 3 * each * max(hidden), 24 * hidden[0])
+        return MemoryFacts(*facts) if self.device == "cpu" else MemoryFacts(*facts, _GPU_BLOCK)
 
     def peak_device_bytes(self) -> int | None:
         return torch.cuda.max_memory_reserved() if self.device == "cuda" else None
 
     def _tensor(self, array: NDArray) -> torch.Tensor:
         # cast before the move: Apple GPUs know no float64
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self._dtype).to(self._torch_device)
+        return self._placed(torch.from_numpy(np.ascontiguousarray(array)).to(self._dtype))
 
     def _index(self, queries: AxisQueries) -> torch.Tensor:
-        return torch.from_numpy(queries.index).to(self._torch_device, torch.int64)
+        return self._placed(torch.from_numpy(queries.index).to(torch.int64))
+
+    def _placed(self, tensor: torch.Tensor) -> torch.Tensor:
+        """On the device; of a GPU's work on what came before nothing is waited for."""
+        if self.device == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._torch_device, non_blocking=self.device == "cuda")
 
     def _mix(self, colour: torch.Tensor, queries: AxisQueries, axis: int) -> torch.Tensor:
-        first, second = (torch.from_numpy(a).to(self._torch_device) for a in (queries.first, queries.second))
-        share = torch.from_numpy(queries.weight).to(colour.dtype).to(self._torch_device)
+        first, second = (self._placed(torch.from_numpy(a)) for a in (queries.first, queries.second))
+        share = self._placed(torch.from_numpy(queries.weight).to(colour.dtype))
         shape = [1, 1, 1]
         shape[axis] = -1
         return torch.lerp(colour.index_select(axis, first), colour.index_select(axis, second), share.view(shape))

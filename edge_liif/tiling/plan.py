@@ -17,9 +17,7 @@ from ..errors import MemoryCapError
 from ..geometry import CellPattern, axis_pieces, cell_pattern, cells_read
 from .grid import Axis, cut_axis, stepped
 
-# A block of this many evaluations keeps its activations near the caches and the progress bar moving; where memory is
-# short there are smaller ones.
-BLOCK_EVALUATIONS = 32_768
+# Of a decoded block where memory is short.
 SMALL_BLOCK_EVALUATIONS = 8_192
 # What a call of the decoder costs beside its evaluations, in evaluations.
 CALL_EVALUATIONS = 2_000
@@ -158,10 +156,10 @@ def plan_for_core(
     halo: int,
     core: tuple[int, int],
     memory_cap: int | None = None,
-    block_evaluations: int = BLOCK_EVALUATIONS,
+    block_evaluations: int | None = None,
 ) -> Plan:
-    """The plan for tiles of at most core = (rows, columns) LR pixels and blocks of about so many evaluations, whatever
-    it takes."""
+    """The plan for tiles of at most core = (rows, columns) LR pixels and blocks of about so many evaluations (None: as
+    many as the engine likes), whatever it takes."""
     rows = cut_axis(job.height, job.out_height, core[0], halo)
     columns = cut_axis(job.width, job.out_width, core[1], halo)
     row_counts = evaluations_before(job.height, job.out_height)
@@ -171,7 +169,7 @@ def plan_for_core(
         widest = _places(job, pattern, columns.longest_core)
     else:
         widest = max(int(column_counts[s.out_stop] - column_counts[s.out_start]) for s in columns.segments)
-    block_rows, tallest = _block(rows, row_counts, widest, block_evaluations)
+    block_rows, tallest = _block(rows, row_counts, widest, block_evaluations or facts.block_evaluations)
     reach = cells_read(job.height, job.out_height, block_rows)
     shape = TileShape(rows.window, columns.window, tallest, widest, pattern, reach)
     pixel_bytes = job.bands * job.sample_bytes

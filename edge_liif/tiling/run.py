@@ -7,6 +7,7 @@ done again by a spare engine.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -226,9 +227,14 @@ class _Walker:
         hidden = self.engine.encode(window)
         columns = axis_queries(job.width, job.out_width, column.out_start, column.out_stop, column_origin)
         cell = (2 * job.height / job.out_height, 2 * job.width / job.out_width)
-        for start, stop in stepped(row.out_stop - row.out_start, plan.block_rows):
+        steps = stepped(row.out_stop - row.out_start, plan.block_rows)
+
+        def block(start: int, stop: int) -> Geometry:
             rows = axis_queries(job.height, job.out_height, row.out_start + start, row.out_start + stop, row_origin)
-            colour = self.engine.decode(hidden, Geometry(rows, columns, cell))
+            return Geometry(rows, columns, cell)
+
+        colours = self.engine.decode_blocks(hidden, itertools.starmap(block, steps))
+        for (start, stop), colour in zip(steps, colours, strict=True):
             if not np.isfinite(colour).all():
                 raise _NotFinite(
                     f"the {self.engine.name} engine in {self.engine.precision} gave numbers that are not finite; "

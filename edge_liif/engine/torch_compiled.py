@@ -1,0 +1,63 @@
+"""The torch engine with its network compiled by `torch.compile`: fused kernels, for what starting them takes.
+
+Needs what TorchInductor needs: a C++ compiler for the CPU, Triton for CUDA. Compiling takes tens of seconds, so it is
+for many pictures, and taken only where it is asked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..geometry import Geometry, axis_queries
+from ..model.checkpoint import Network
+from .base import TileShape
+from .torch import TorchEngine
+
+# LR pixels and output pixels of the block that the decoder is compiled with: sizes that stand for no special case.
+_READ, _MADE = 5, 11
+
+
+class CompiledTorchEngine(TorchEngine):
+    """`TorchEngine` by `torch.compile`. The encoder is compiled for a window's shape, the second shape for all others;
+    the decoder for blocks of any shape."""
+
+    name = "torch-compiled"
+
+    def __init__(
+        self, network: Network, precision: str = "fp32", device: str = "cpu", threads: int | None = None
+    ) -> None:
+        super().__init__(network, precision, device, threads)
+        # What torch has compiled belongs to the code, not to an engine, and is given up after a few weights of others.
+        torch.compiler.reset()
+        self._encoder = torch.compile(super()._hidden_map, fullgraph=True)
+        self._decoder = torch.compile(super()._evaluated, fullgraph=True, dynamic=True)
+        self._window: tuple[int, int] | None = None
+
+    def prepare(self, shape: TileShape) -> None:
+        super().prepare(shape)
+        window = (shape.height, shape.width)
+        if window == self._window:
+            return
+        hidden = self.encode(np.zeros((1, 3, *window), np.float32))
+        rows, columns = (axis_queries(side, min(side, _READ) * _MADE, 0, _MADE) for side in window)
+        self.decode(hidden, Geometry(rows, columns, (1.0, 1.0)))
+        self._window = window
+
+    def release(self) -> None:
+        super().release()
+        self._window = None
+        torch.compiler.reset()
+
+    def _hidden_map(self, x: torch.Tensor) -> torch.Tensor:
+        return self._encoder(x)
+
+    def _evaluated(
+        self,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        columns: torch.Tensor,
+        along_rows: torch.Tensor,
+        along_columns: torch.Tensor,
+    ) -> torch.Tensor:
+        return self._decoder(hidden, rows, columns, along_rows, along_columns)
