@@ -39,6 +39,16 @@ def test_a_wrong_result_disqualifies(network: Network) -> None:
         choose(moved, "openvino", "fp32")
 
 
+def test_integers_may_move_single_pixels_far_but_not_all_of_them() -> None:
+    small = load("edsr-baseline-liif-int8").network
+    assert small.known_answer is not None
+    one, all_of_them = small.known_answer.copy(), small.known_answer + 0.06
+    one[3, 4] += 0.1
+    assert check(replace(small, known_answer=one, sha256="one"), "openvino", "cpu", "int8").passed
+    wrong = check(replace(small, known_answer=all_of_them, sha256="all"), "openvino", "cpu", "int8")
+    assert not wrong.passed and "typically by 0.06" in (wrong.reason or "")
+
+
 def test_a_result_that_is_not_finite_disqualifies(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     from edge_liif.engine.openvino import OpenVINOEngine
 
