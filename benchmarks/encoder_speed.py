@@ -25,7 +25,8 @@ import openvino.opset13 as op
 from configuration_b import RANDOM_B, configuration_b
 
 from edge_liif.compress import CompressConfig, compress
-from edge_liif.engine.base import TileShape, usable_cpus
+from edge_liif.engine.base import TileShape
+from edge_liif.engine.cores import usable_cpus
 from edge_liif.engine.openvino import PRECISIONS, OpenVINOEngine
 from edge_liif.engine.openvino_core import core
 from edge_liif.model.checkpoint import Network, load_network

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeAlias
 
-from ..engine.base import usable_cpus
+from ..engine.cores import usable_cpus
 from ..errors import EdgeLiifError, EngineError, OutOfMemory
 from ..evaluate.lpips import Distance, open_lpips
 from ..evaluate.protocol import Enlarger

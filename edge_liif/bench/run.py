@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compress.real_pictures import crops as crops_of
-from ..engine.base import usable_cpus
+from ..engine.cores import usable_cpus
 from ..engine.select import candidates
 from ..errors import EdgeLiifError, EngineError, OutOfMemory
 from ..evaluate.datasets import find_datasets

@@ -7,7 +7,6 @@ may compile.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -70,13 +69,6 @@ class MemoryFacts:
     def block(self, shape: TileShape) -> int:
         """Bytes of a block of evaluations."""
         return self.evaluation * shape.rows * shape.columns + self.column * shape.columns
-
-
-def usable_cpus() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class EngineErrors:

@@ -14,7 +14,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from ..errors import EngineError
 from ..geometry import AxisQueries, Geometry
 from ..model.checkpoint import Network
-from .base import Engine, EngineErrors, MemoryFacts, TileShape, usable_cpus
+from .base import Engine, EngineErrors, MemoryFacts, TileShape
+from .cores import usable_cpus
 from .onnx_graphs import FloatGraphs
 from .onnx_int8 import IntegerGraphs
 

@@ -16,7 +16,8 @@ from ..geometry import AxisQueries, Geometry
 from ..model.checkpoint import Network
 from ..model.liif import OUTPUTS, first_layer, layer_names
 from ..model.zoo import cache_home
-from .base import Engine, EngineErrors, MemoryFacts, TileShape, usable_cpus
+from .base import Engine, EngineErrors, MemoryFacts, TileShape
+from .cores import all_cpus_are_usable, usable_cpus
 from .kept import Kept
 from .openvino_core import core
 from .openvino_graphs import FloatGraphs, term_shapes
@@ -116,7 +117,9 @@ class OpenVINOEngine(Engine):
         }
         if timed:
             self._options["PERF_COUNT"] = True
-        if target == "CPU":
+        # OpenVINO knows which cores are fast ones and which are two halves of one, and by itself takes what a single
+        # request is computed fastest on; of a container's quota it knows nothing.
+        if target == "CPU" and (threads is not None or not all_cpus_are_usable()):
             self._options["INFERENCE_NUM_THREADS"] = threads or usable_cpus()
         if cache:
             folder = cache_home() / "openvino"

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..model.checkpoint import Network
 from ..model.zoo import cache_home
-from .base import usable_cpus
+from .cores import usable_cpus
 from .registry import ENGINES
 
 

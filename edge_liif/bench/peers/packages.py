@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.base import usable_cpus
+from ...engine.cores import usable_cpus
 from ...errors import EngineError
 from ...evaluate.protocol import Enlarger
 

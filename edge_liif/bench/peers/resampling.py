@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engine.base import usable_cpus
+from ...engine.cores import usable_cpus
 from ...evaluate.protocol import Enlarger, enlarge_bicubic
 
 
