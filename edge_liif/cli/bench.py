@@ -47,7 +47,7 @@ def bench(
         int | None, typer.Option(min=0, help="Turns for each timing; 0: no timing. 3 by default.")
     ] = None,
     size: Annotated[str | None, typer.Option(help="LR size of the picture that is timed; 384x256 by default.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default as many as suit the machine.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default what suits the machine.")] = None,
     jobs: Annotated[
         int | None,
         typer.Option(

@@ -16,7 +16,7 @@ _PACKAGES = (
 
 def doctor(
     model: Annotated[str | None, typer.Option(help="Model to check with; the default one if not given.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default as many as suit the machine.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; by default what suits the machine.")] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Every layer that OpenVINO executes: its precision, kernel and time.")
     ] = False,

@@ -39,7 +39,7 @@ Precision = Annotated[
 ]
 Memory = Annotated[str | None, typer.Option(help="Cap on the memory of the whole process, e.g. 1GiB.")]
 Halo = Annotated[str, typer.Option(help="auto (measured, below 1/255), exact, or pixels around each tile.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default as many as suit the machine.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; by default what suits the machine.")]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Look into the folders of folders.")]
 Format = Annotated[str | None, typer.Option(help="png, jpeg, tiff or webp; by default as the output's name says.")]
 MaxPixels = Annotated[int, typer.Option(min=1, help="Refuse inputs with more pixels than this.")]

@@ -33,15 +33,16 @@ def from_levels(
 def to_levels(
     weight: NDArray[np.float32], quantization: WeightQuantization, factors: NDArray[np.float32] = _ONE
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Levels int8 (O, ...) and scales float32 (O) with `from_levels` of them and the factors, above 0 and at most 1,
-    equal to `weight` (O, ...), exactly. With factors other than powers of two that needs scales of 2^-126 or more.
+    """Levels int8 (O, ...) and scales float32 (O) from which, with the factors, `from_levels` makes `weight` (O, ...)
+    exactly. Factors are above 0, at most 1, and the same for every output channel; with others than powers of two that
+    needs scales of 2^-126 or more.
 
     Where several pairs do it (levels 2 and 4 are also 1 and 2 at twice the scale) the one with the largest levels is
     taken, so the answer depends on the floats alone. A channel of zeros gets scale 1.
     Raises ModelError if there is no such pair: `weight` was not made of levels of these bits and a float32 scale.
     """
     rows = weight.reshape(weight.shape[0], -1)
-    over = np.broadcast_to(factors, weight.shape).reshape(rows.shape)
+    over = np.broadcast_to(factors, (1, *weight.shape[1:])).reshape(1, -1)
     grown = rows * over.astype(np.float64)
     peak = np.abs(grown).max(axis=1)
     levels = np.zeros(rows.shape, np.int8)
@@ -58,12 +59,15 @@ def to_levels(
         channels, trial = unsolved[likely], nearest[likely].astype(np.int8)
         middle = (peak[channels] / top).astype(np.float32)
         for step in _NEIGHBOURS:
+            if not channels.size:
+                break
             # neighbours in float32 are neighbours as integers, for numbers above zero
             candidate = np.clip(middle.view(np.int32) + np.int32(step), 1, _LARGEST_FLOAT).view(np.float32)
-            fits = (from_levels(trial, candidate, over[channels]) == rows[channels]).all(axis=1) & ~solved[channels]
+            fits = (from_levels(trial, candidate, over) == rows[channels]).all(axis=1)
             levels[channels[fits]] = trial[fits]
             scale[channels[fits]] = candidate[fits]
             solved[channels[fits]] = True
+            channels, trial, middle = channels[~fits], trial[~fits], middle[~fits]
         unsolved = unsolved[~solved[unsolved]]
     if unsolved.size:
         raise ModelError(
