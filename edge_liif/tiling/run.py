@@ -8,7 +8,7 @@ done again by a spare engine.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -61,7 +61,9 @@ def render(
     log: RunLog | None = None,
     spare: Callable[[], Engine] | None = None,
 ) -> Iterator[NDArray]:
-    """Finished output rows (n, out_width, bands) in order. The array is reused: take what you need before the next.
+    """Finished output rows (n, out_width, bands) in order, as soon as they are: of tiles as wide as the picture block
+    by block, so that they can be written while the next is computed. The array is reused: take what you need before the
+    next.
 
     spare: opens the engine, of full precision, that does a tile again for which `engine` gave numbers that are not
     finite. Raises EngineError for a wrong result, OutOfMemory when even the smallest tile does not fit.
@@ -70,9 +72,15 @@ def render(
     band = np.empty((plan.rows.longest_output, plan.job.out_width, plan.job.bands), dtype)
     for row in plan.rows.segments:
         target = band[: row.out_stop - row.out_start]
+        given = 0
         for column in plan.columns.segments:
-            walker.tile(row, column, target[:, column.out_start : column.out_stop])
-        yield target
+            for finished in walker.tile(row, column, target[:, column.out_start : column.out_stop]):
+                # what was given out stays so where a tile that failed half-way is begun again
+                if len(plan.columns.segments) == 1 and finished > given:
+                    yield target[given:finished]
+                    given = finished
+        if given < len(target):
+            yield target[given:]
 
 
 def _pieces(axis: Axis, segment: Segment, longest: int) -> list[Segment]:
@@ -117,8 +125,9 @@ class _Walker:
         self._prepared = False
         self._failures = 0
 
-    def tile(self, row: Segment, column: Segment, target: NDArray) -> None:
-        """Fill `target` (output rows and columns of this core), splitting the core as often as memory demands."""
+    def tile(self, row: Segment, column: Segment, target: NDArray) -> Iterator[int]:
+        """Fill `target` (output rows and columns of this core), splitting the core as often as memory demands. Yields
+        now and then how many of its rows, from the first, are finished."""
         height, width = row.stop - row.start, column.stop - column.start
         if height > self.core[0] or width > self.core[1]:
             self._in_parts(row, column, target)
@@ -126,7 +135,7 @@ class _Walker:
         done = self.done
         failure = spare = None
         try:
-            failure = self._attempt(row, column, target)
+            failure = yield from self._attempt(row, column, target)
         except _NotFinite:
             if self.spare is None:
                 raise
@@ -138,16 +147,22 @@ class _Walker:
         elif failure:
             self.done = done
             self._halve(failure)
-            self.tile(row, column, target)
+            self._whole(row, column, target)
 
-    def _attempt(self, row: Segment, column: Segment, target: NDArray) -> str | None:
-        """Do a tile; what went wrong, if smaller tiles may help, else None."""
+    def _whole(self, row: Segment, column: Segment, target: NDArray) -> None:
+        for _ in self.tile(row, column, target):
+            pass
+
+    def _attempt(self, row: Segment, column: Segment, target: NDArray) -> Generator[int, None, str | None]:
+        """Do a tile; returns what went wrong, if smaller tiles may help, else None."""
         try:
             if not self._prepared:
                 self.engine.prepare(self.plan.shape)
                 self._prepared = True
             for plane in self.planes:
-                self._plane(plane, row, column, target)
+                for finished in self._plane(plane, row, column, target):
+                    if plane is self.planes[-1]:
+                        yield finished
         except (OutOfMemory, EngineFailure) as error:
             # OpenVINO, and torch on the CPU, have no exception type of their own for memory that is not to be had. A
             # failure of the engine is taken for one a few times in a row; a failure that smaller tiles don't cure is
@@ -196,7 +211,7 @@ class _Walker:
             plan = shrunk(smaller, core)
         walker = _Walker(plan, engine, self.planes, self.progress, self.log)
         walker.core, walker.done, walker.total = core, self.done, self.total
-        walker.tile(row, column, target)
+        walker._whole(row, column, target)
         self.done = walker.done
         self.log.redone += 1
         place = f"tile at row {row.out_start}, column {column.out_start} of the result"
@@ -213,9 +228,9 @@ class _Walker:
                 rows = slice(r.out_start - row.out_start, r.out_stop - row.out_start)
                 columns = slice(c.out_start - column.out_start, c.out_stop - column.out_start)
                 if target[rows, columns].size:
-                    self.tile(r, c, target[rows, columns])
+                    self._whole(r, c, target[rows, columns])
 
-    def _plane(self, plane: Plane, row: Segment, column: Segment, target: NDArray) -> None:
+    def _plane(self, plane: Plane, row: Segment, column: Segment, target: NDArray) -> Iterator[int]:
         plan = self.plan
         shape, job = plan.shape, plan.job
         row_origin, column_origin = plan.rows.origin(row), plan.columns.origin(column)
@@ -223,6 +238,7 @@ class _Walker:
         if plane.constant and window.min() == window.max():
             target[..., plane.bands] = plane.store(np.full((1, 1, 3), window.flat[0], np.float32))
             self._advance(target.shape[0] * target.shape[1])
+            yield len(target)
             return
         hidden = self.engine.encode(window)
         columns = axis_queries(job.width, job.out_width, column.out_start, column.out_stop, column_origin)
@@ -243,6 +259,7 @@ class _Walker:
                 )
             target[start:stop, :, plane.bands] = plane.store(colour)
             self._advance(colour.shape[0] * colour.shape[1])
+            yield stop
 
     def _advance(self, pixels: int) -> None:
         self.done += pixels

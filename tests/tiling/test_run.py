@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_liif.engine.base import MemoryFacts, TileShape
 from edge_liif.errors import EngineError, EngineFailure, OutOfMemory
-from edge_liif.tiling.plan import Job, plan_for_core
+from edge_liif.tiling.plan import Job, Plan, plan_for_core
 from edge_liif.tiling.run import Plane, RunLog, render
 
 from .fake_engine import FakeEngine
@@ -163,6 +163,50 @@ def test_blocks_shrink_with_their_tiles() -> None:
 
     result, log, _ = enlarge(FakeEngine(1, fail), lr, (80, 80), (100, 100))
     assert np.array_equal(result, whole) and log.splits == 2
+
+
+def small_blocks(lr: np.ndarray, engine: FakeEngine, core: tuple[int, int]) -> Plan:
+    height, width, _ = lr.shape
+    return plan_for_core(
+        Job(height, width, 2 * height, 2 * width, 3, 4), engine.memory, engine.halo, core, None, 16 * width
+    )
+
+
+def test_rows_of_a_wide_tile_come_block_by_block() -> None:
+    lr, engine = picture(40, 30), FakeEngine(1)
+    plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
+    plan = small_blocks(lr, engine, (100, 100))
+    steps: list[int] = []
+    bands = render(plan, engine, [plane], np.float32, lambda done, total: steps.append(done))
+    assert len(next(bands)) == plan.block_rows < 20 and len(steps) == 1, "only the first block is computed"
+    # of two planes, rows are finished with the second; of two columns of tiles, with the last
+    both = [
+        replace(plane, bands=slice(0, 1), store=lambda colour: colour[..., :1]),
+        replace(plane, bands=slice(1, 3), store=lambda colour: colour[..., 1:]),
+    ]
+    steps.clear()
+    next(render(plan, engine, both, np.float32, lambda done, total: steps.append(done)))
+    assert steps[-1] == 60 * 80 + 60 * plan.block_rows
+    narrow = small_blocks(lr, engine, (100, 15))
+    assert len(next(render(narrow, engine, [plane], np.float32))) == 80
+
+
+def test_a_tile_that_fails_half_way_gives_no_row_twice() -> None:
+    lr = picture(40, 30)
+    whole, _, _ = enlarge(FakeEngine(1), lr, (80, 60), (100, 100))
+    for failing in range(1, 8):
+        calls: list[str] = []
+
+        def fail(call: str, shape: TileShape, calls: list[str] = calls, failing: int = failing) -> bool:
+            calls.append(call)
+            return call == "decode" and calls.count("decode") == failing
+
+        engine, log = FakeEngine(1, fail), RunLog()
+        plane = Plane(window_of(lr), lambda colour: colour, slice(0, 3))
+        plan = small_blocks(lr, engine, (100, 100))
+        bands = [rows.copy() for rows in render(plan, engine, [plane], np.float32, None, log)]
+        assert log.splits == 1 and np.array_equal(np.concatenate(bands), whole)
+        assert len(bands[0]) == (80 if failing == 1 else plan.block_rows)
 
 
 def test_memory_that_never_suffices_is_an_error() -> None:
