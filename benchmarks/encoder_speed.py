@@ -26,7 +26,6 @@ from configuration_b import RANDOM_B, configuration_b
 
 from edge_liif.compress import CompressConfig, compress
 from edge_liif.engine.base import TileShape
-from edge_liif.engine.cores import usable_cpus
 from edge_liif.engine.openvino import PRECISIONS, OpenVINOEngine
 from edge_liif.engine.openvino_core import core
 from edge_liif.model.checkpoint import Network, load_network
@@ -74,7 +73,7 @@ def chain(precision: str, height: int, width: int) -> tuple[Callable[[], object]
     mean = op.reduce_mean(x, op.constant(np.array([2, 3])))
     options = {
         "INFERENCE_PRECISION_HINT": ov.Type.f32 if precision == "int8" else PRECISIONS[precision],
-        "INFERENCE_NUM_THREADS": usable_cpus(),
+        "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
     }
     request = core().compile_model(ov.Model([op.result(mean)], [start]), "CPU", options).create_infer_request()

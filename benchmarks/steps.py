@@ -11,15 +11,15 @@ output of the same network unpruned, by OpenVINO if that is among the programs. 
 does not have (bf16 without AVX512 or AMX, or under ONEDNN_MAX_CPU_ISA) has a row that says so. The model random-B is
 configuration B with random weights, for speed alone; such networks are compressed by `rtn`, the others by `lockstep`.
 --memory is the cap that `run` would be given (the literal pass has none): with more of it tiles are larger. --keep is a
-folder for the compressed networks; those that are there already, by the same recipe and version, are not made again.
+folder for the compressed networks; those that are there already, by the same recipe, are not made again.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -34,6 +34,8 @@ import numpy as np
 from configuration_b import RANDOM_B, configuration_b
 from numpy.typing import NDArray
 
+from edge_liif import __version__
+from edge_liif.engine.cores import usable_cpus
 from edge_liif.errors import EngineError
 from edge_liif.evaluate import environment_facts, load_rgb
 from edge_liif.memory import peak_resident_bytes
@@ -69,6 +71,8 @@ FLOATS_AND_INT8 = [
     Step("exact fast decoder, torch fp32", "torch-nchw", "fp32"),
     Step("channels last", "torch", "fp32"),
     Step("torch bf16", "torch", "bf16"),
+    Step("torch fp32, compiled by torch.compile", "torch-compiled", "fp32"),
+    Step("torch bf16, compiled by torch.compile", "torch-compiled", "bf16"),
     Step("OpenVINO fp32", "openvino", "fp32"),
     Step("OpenVINO bf16", "openvino", "bf16"),
     Step("OpenVINO int8 (W8A8)", "openvino", "int8", "quantized"),
@@ -81,11 +85,12 @@ def pruned(share: float) -> str:
 
 
 def steps(shares: list[float]) -> list[Step]:
-    """Each step on top of those before it; pruning also alone, in bf16."""
+    """Each step on top of those before it; pruning also without integers, in bf16."""
     result = list(FLOATS_AND_INT8)
     for share in shares:
-        result.append(Step(f"{share:.0%} pruned, OpenVINO bf16", "openvino", "bf16", pruned(share)))
-        result.append(Step(f"{share:.0%} pruned, OpenVINO int8 (W8A8)", "openvino", "int8", pruned(share)))
+        name, file = f"{100 * share:g} % pruned", pruned(share)
+        result.append(Step(f"{name}, 8-bit weights, OpenVINO bf16", "openvino", "bf16", file))
+        result.append(Step(f"{name}, OpenVINO int8 (W8A8)", "openvino", "int8", file))
     return result
 
 
@@ -100,7 +105,7 @@ def program(step: Step, network: Network, scale: float, memory: str | None) -> C
 
         from edge_liif.model.reference import literal_enlarge
 
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(usable_cpus())
 
         def literal(lr: NDArray) -> NDArray:
             tensor = torch.from_numpy(lr).permute(2, 0, 1)[None].float() / 255
@@ -150,7 +155,7 @@ def work(step: Step, path: Path, picture: NDArray[np.uint8], arguments: argparse
         print(error, flush=True)
         return
     enlarge(picture[:WARM_UP, :WARM_UP])
-    if step.program == "openvino":
+    if step.program in {"openvino", "torch-compiled"}:
         enlarge(picture)  # compiled for the picture's tiles
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -182,12 +187,14 @@ def files(model: str, wanted: set[str], arguments: argparse.Namespace, folder: P
     for name, share in (("quantized", 0.0), *((pruned(share), share) for share in arguments.prune)):
         if name not in wanted:
             continue
-        found[name] = folder / f"{model}-{name}.safetensors"
+        config = CompressConfig(method, share, 8, 8, arguments.scale)
+        facts = repr((config, recipe, resolve(model).path.read_bytes() if model != RANDOM_B else None, __version__))
+        found[name] = folder / f"{model}-{name}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}.safetensors"
         if found[name].exists():
             continue
         if pictures is None and recipe is not None:
             pictures = synthesize(recipe)
-        small, report = compress(network, CompressConfig(method, share, 8, 8, arguments.scale), pictures)
+        small, report = compress(network, config, pictures)
         save_network(with_known_answer(small), found[name])
         before, after = report.multiply_adds
         print(f"{model} {name}: {after / before:.3f} of the multiply-adds", file=sys.stderr, flush=True)
@@ -301,7 +308,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, help="of the calibration pictures; by default calibration/default.toml")
     parser.add_argument("--memory", help="a cap as run takes it, such as 2GiB; by default none")
     programs = ["literal", "torch-nchw", "torch", "openvino"]
-    parser.add_argument("--programs", nargs="+", choices=programs, default=programs)
+    parser.add_argument("--programs", nargs="+", choices=[*programs, "torch-compiled"], default=programs)
     parser.add_argument("--keep", type=Path, help="folder for the compressed networks; by default they are not kept")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -314,7 +321,7 @@ def main() -> None:
 
     width, height = map(int, arguments.size.split("x"))
     picture = cv2.resize(load_rgb(arguments.picture), (width, height), interpolation=cv2.INTER_CUBIC)
-    threads = len(os.sched_getaffinity(0))
+    threads = usable_cpus()
     facts = ", ".join(f"{k} {v}" for k, v in environment_facts().items())
     print(f"{width}x{height} x{arguments.scale:g}, {threads} threads; {facts}")
     for model in arguments.models:

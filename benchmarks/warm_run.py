@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from edge_liif.engine.cores import usable_cpus
 from edge_liif.evaluate import environment_facts, load_rgb
 from edge_liif.model.checkpoint import load_network
 from edge_liif.model.reference import literal_enlarge
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", nargs="+", default=["edsr-baseline-liif", "rdn-liif-s"])
     options = parser.parse_args()
-    threads = len(os.sched_getaffinity(0))
+    threads = usable_cpus()
     torch.set_num_threads(threads)
     picture = load_rgb(options.picture)
     height, width, _ = picture.shape

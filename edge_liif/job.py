@@ -167,7 +167,7 @@ def prepare(
         device = engine.device
         report.warnings.append(
             f"on {device} the memory cap holds for what the engine takes there; what the driver takes comes on top"
-            if engine.limit(plan.memory_cap)
+            if engine.limits_device
             else f"the memory cap is measured on the CPU; on {device} it only sizes the tiles"
         )
     report.halo, report.exact_halo = plan.halo, spec.exact_halo

@@ -59,7 +59,7 @@ class Report:
         self.status, self.error = "failed", message
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"seconds": {name: round(value, 4) for name, value in self.seconds.items()}}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -68,4 +68,4 @@ class Report:
         try:
             yield
         finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 4)
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start

@@ -101,7 +101,6 @@ class Upscaler:
 
         Raises MemoryCapError."""
         engine = self.choice(job.sample_bytes == 2).engine
-        engine.limit(self.settings.memory)
         plan = make_plan(job, engine.memory, self.halo, self.settings.memory)
         # What the engine keeps of earlier pictures goes now as far as it must: opening this one comes before its tiles.
         kept = engine.keep(plan.shape if plan.waits_beside_opening else None, plan.room_bytes)

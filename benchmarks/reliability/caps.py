@@ -2,9 +2,9 @@
 
     python benchmarks/reliability/caps.py [--caps 512 1024 2048 4096] [--size 640x3600] [--seconds 600]
 
-Each line is `edge-liif run --memory CAP` on a picture of noise, watched from outside. The run is interrupted once it
-has written the first band of rows and gone on for two seconds and 0.4 of the time which that took: what it takes
-later is the same again. "early" marks those that `--seconds` ended before. Configuration B (22 M parameters, random
+Each line is `edge-liif run --memory CAP` on a picture of noise, watched from outside. The run is interrupted after five
+seconds and twice the time that the plan predicts for a band of tiles: what it takes later is the same again. "early"
+marks those that `--seconds` ended before. Configuration B (22 M parameters, random
 weights, exact halo) stands for large networks.
 """
 
@@ -67,13 +67,12 @@ def main() -> None:
                     print(f"{head} refused: {told.stderr.strip().splitlines()[-1].rsplit('; ', 1)[-1]} |", flush=True)
                     continue
                 plan = json.loads(told.stdout)
-                first: list[float] = []
+                # two bands of tiles, as long as they will take; the whole picture where nobody knows
+                bands = 2 * plan["tile"][1] / plan["input_size"][1]
+                enough = 5 + bands * (plan["predicted_seconds"] or float("inf"))
 
-                def stop(seconds: float, first: list[float] = first) -> bool:
-                    parts = list(folder.glob(".out.png.*.part"))
-                    if not first and any(p.stat().st_size > 100_000 for p in parts):
-                        first.append(seconds)
-                    return seconds > options.seconds or (bool(first) and seconds > 1.4 * first[0] + 2)
+                def stop(seconds: float, enough: float = enough) -> bool:
+                    return seconds > min(options.seconds, enough)
 
                 done = watch(["run", *words, "--quiet"], stop)
                 if done.status not in (0, 130):
@@ -81,7 +80,7 @@ def main() -> None:
                     continue
                 out.unlink(missing_ok=True)
                 window, tile = plan["window"], plan["tile"]
-                early = "" if first or not done.status else " early"
+                early = " early" if done.status and done.seconds < enough else ""
                 print(
                     f"{head} {tile[0]}x{tile[1]} | {window[0] * window[1] / (tile[0] * tile[1]):.2f} | "
                     f"{plan['predicted_peak_bytes'] / 2**20:.0f} | {done.peak / 2**20:.0f} | "

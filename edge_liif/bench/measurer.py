@@ -40,7 +40,7 @@ MOST_PROCESSES = 8
 @contextlib.contextmanager
 def measurer(pictures: Pictures, jobs: int | None, threads: int | None, perceptual: bool) -> Iterator[Measure]:
     """jobs: processes, at most one for each thread and picture, None for one for every four threads; threads: of all of
-    them together, None for all cores; perceptual: whether LPIPS is measured."""
+    them together, None for all that may be used; perceptual: whether LPIPS is measured."""
     available = threads or usable_cpus()
     jobs = jobs or min(MOST_PROCESSES, available // CORES_OF_A_PROCESS)
     jobs = max(1, min(jobs, available, pictures.count))

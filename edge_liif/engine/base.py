@@ -121,16 +121,17 @@ class Engine(ABC):
         """
 
     def decode_blocks(self, hidden: Any, geometries: Iterable[Geometry]) -> Iterator[NDArray[np.float32]]:
-        """`decode` of one block after the other. An engine with a device of its own may begin one before the one
-        before it is given out, so that neither waits for the other. Raises OutOfMemory, EngineError."""
+        """`decode` of one block after the other; each array is the caller's. An engine with a device of its own may
+        begin one before it gives out the one before, so that neither side waits. Raises OutOfMemory, EngineError."""
         for geometry in geometries:
             yield self.decode(hidden, geometry)
 
-    def limit(self, cap: int | None) -> bool:
-        """Take at most `cap` bytes (None: all there are) of an accelerator's own memory from now on; what needs more
-        raises OutOfMemory. Returns whether the framework's allocator sees to it. (The process's own memory is the
-        plan's to keep within.)"""
-        return False
+    limits_device = False
+    """Whether `limit` is kept by the allocator of the device's memory."""
+
+    def limit(self, cap: int | None) -> None:  # noqa: B027 (the process's own memory is the plan's to keep within)
+        """Take at most `cap` bytes (None: no limit of ours) of an accelerator's own memory from now on; what needs more
+        raises OutOfMemory."""
 
     def keep(self, shape: TileShape | None, room: int | None) -> int:
         """Let go of what was made for other shapes than this one, until it holds at most `room` bytes (None: the engine

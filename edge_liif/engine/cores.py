@@ -21,7 +21,7 @@ def usable_cpus() -> int:
 
 
 def all_cpus_are_usable() -> bool:
-    """Whether this process has the machine's processors to itself, as far as the system tells."""
+    """Whether as many threads as the machine has processors may run, so that a framework's own choice does no harm."""
     return usable_cpus() == (os.cpu_count() or 1)
 
 

@@ -31,7 +31,7 @@ class Pace:
 
 
 def pace_of(network: Network, choice: Choice, threads: int | None) -> Pace | None:
-    """How fast `choice` is on this machine, with so many threads (None: as many as there are). None where nothing was
+    """How fast `choice` is on this machine, with so many threads (None: as the engine chooses). None where nothing was
     ever timed."""
     last = recall(FILE, _key(network, choice.engine, threads))
     # a file that anything may have written to

@@ -19,13 +19,17 @@ from ..model.zoo import cache_home
 from .cores import usable_cpus
 from .registry import ENGINES
 
+FOUND_OUT = "2"
+"""How: another word whenever answers are found in another way, so that older ones are not believed."""
+
 
 def key_of(network: Network, engine: str, device: str, precision: str, threads: int | None) -> str | None:
     """What an answer depends on: the model, the engine and its version, the processor. None for a network that is not
     from a file: nothing is kept for it."""
     if not network.sha256:
         return None
-    return "|".join([network.sha256, engine, device, precision, str(threads), _versions(engine), _machine()])
+    facts = (FOUND_OUT, network.sha256, engine, device, precision, str(threads), _versions(engine), _machine())
+    return "|".join(facts)
 
 
 def recall(file: str, key: str | None) -> Any:

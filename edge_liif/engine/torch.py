@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from ..memory import give_back_holes
 from ..model.checkpoint import Network
 from ..model.liif import first_layer, layer_names
 from .base import Engine, EngineErrors, MemoryFacts, TileShape
+from .cores import all_cpus_are_usable, usable_cpus
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 # "int8" is the simulation of simulated.py, whose numbers are float32
@@ -25,9 +28,22 @@ _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8, "int8": 4}
 _GPU_BLOCK = 262_144
 
 
+@dataclass
+class _Limit:
+    """of_ours: bytes that this process's CUDA allocator was last limited to by us; None leaves it as the program that
+    calls us wants it."""
+
+    of_ours: int | None = None
+
+
+_limit = _Limit()
+
+
 def _release() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 _engine_errors = EngineErrors(
@@ -77,8 +93,8 @@ class TorchEngine(Engine):
         self.precision, self.device = precision, device
         self._spec = network.spec
         self._dtype, self._torch_device = DTYPES[precision], torch.device(device)
-        if threads is not None and device == "cpu":
-            torch.set_num_threads(threads)
+        if device == "cpu" and (threads is not None or not all_cpus_are_usable()):
+            torch.set_num_threads(threads or usable_cpus())
         if device == "cuda" and not torch.cuda.is_available():
             raise EngineError("torch sees no CUDA device here; use --device cpu")
         if device == "mps" and not torch.backends.mps.is_available():
@@ -99,14 +115,18 @@ class TorchEngine(Engine):
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
 
-    def limit(self, cap: int | None) -> bool:
-        if self.device == "cuda":
-            whole = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-            torch.cuda.set_per_process_memory_fraction(1.0 if cap is None else min(1.0, cap / whole))
-        elif self.device == "mps":
-            whole = torch.mps.recommended_max_memory()
-            torch.mps.set_per_process_memory_fraction(1.0 if cap is None else min(1.0, cap / whole))
-        return self.device != "cpu"
+    @property
+    def limits_device(self) -> bool:  # type: ignore[override]
+        return self.device == "cuda"
+
+    def limit(self, cap: int | None) -> None:
+        if self.device != "cuda" or cap == _limit.of_ours:
+            return
+        # what was reserved for others counts, too
+        torch.cuda.empty_cache()
+        whole = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+        torch.cuda.set_per_process_memory_fraction(1.0 if cap is None else min(1.0, cap / whole))
+        _limit.of_ours = cap
 
     def release(self) -> None:
         """Let go of the weights on the device, and of memory that torch holds there for nobody; the network keeps its
@@ -130,7 +150,7 @@ class TorchEngine(Engine):
     def encode(self, lr: NDArray[np.float32]) -> torch.Tensor:
         if self.device == "cpu":
             give_back_holes()
-        with torch.inference_mode(), _engine_errors:
+        with torch.inference_mode(), _engine_errors, self._full_precision():
             x = self._tensor(lr).contiguous(memory_format=torch.channels_last) * 2 - 1
             return self._hidden_map(x)[0].permute(1, 2, 0).contiguous()
 
@@ -139,11 +159,21 @@ class TorchEngine(Engine):
         features = self._spec.encoder_module.forward(self._layers, self._spec.encoder, x)
         return F.conv2d(features, self._hidden_weight, padding=1)
 
+    def _full_precision(self) -> contextlib.AbstractContextManager[None]:
+        """On CUDA, float32 convolutions in full: by default torch has cuDNN round what they multiply to 10 bits."""
+        if self.device == "cuda" and self.precision == "fp32":
+            return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        return contextlib.nullcontext()
+
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:
-        return next(self.decode_blocks(hidden, [geometry]))
+        with torch.inference_mode(), _engine_errors:
+            return self.decode_tensor(hidden, geometry).cpu().numpy()
 
     def decode_blocks(self, hidden: Any, geometries: Iterable[Geometry]) -> Iterator[NDArray[np.float32]]:
-        """A GPU computes a block while the one before it is copied from it and used."""
+        """CUDA computes a block while the one before it is copied from it and used."""
+        if self.device != "cuda":
+            yield from super().decode_blocks(hidden, geometries)
+            return
         before = None
         for geometry in geometries:
             with torch.inference_mode(), _engine_errors:
@@ -155,9 +185,7 @@ class TorchEngine(Engine):
             yield self._arrived(*before)
 
     def _sent_back(self, colours: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        """A copy for the host that may still be under way, and the event that says when it is there (None: now)."""
-        if self.device != "cuda":
-            return colours.cpu(), None
+        """A copy for the host that may still be under way, and the event that says when it is there."""
         # page-locked memory: into any other the copy would wait for the GPU, and the host with it
         host = torch.empty(colours.shape, dtype=colours.dtype, pin_memory=True)
         host.copy_(colours, non_blocking=True)
@@ -166,9 +194,8 @@ class TorchEngine(Engine):
         return host, event
 
     def _arrived(self, colours: torch.Tensor, event: Any) -> NDArray[np.float32]:
-        if event is not None:
-            with _engine_errors:
-                event.synchronize()
+        with _engine_errors:
+            event.synchronize()
         return colours.numpy()
 
     def decode_tensor(self, hidden: torch.Tensor, geometry: Geometry) -> torch.Tensor:

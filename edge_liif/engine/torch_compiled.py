@@ -14,13 +14,15 @@ from ..model.checkpoint import Network
 from .base import TileShape
 from .torch import TorchEngine
 
-# LR pixels and output pixels of the block that the decoder is compiled with: sizes that stand for no special case.
-_READ, _MADE = 5, 11
+# Output pixels, along both axes, of the block that the decoder is compiled with: two numbers that are neither equal nor
+# those of a special case, because both are taken for arbitrary from then on.
+_ROWS, _COLUMNS = 9, 14
 
 
 class CompiledTorchEngine(TorchEngine):
     """`TorchEngine` by `torch.compile`. The encoder is compiled for a window's shape, the second shape for all others;
-    the decoder for blocks of any shape."""
+    the decoder for blocks of any shape. After some eight variants in one process torch compiles no more and executes
+    what comes as `TorchEngine` does."""
 
     name = "torch-compiled"
 
@@ -28,10 +30,8 @@ class CompiledTorchEngine(TorchEngine):
         self, network: Network, precision: str = "fp32", device: str = "cpu", threads: int | None = None
     ) -> None:
         super().__init__(network, precision, device, threads)
-        # What torch has compiled belongs to the code, not to an engine, and is given up after a few weights of others.
-        torch.compiler.reset()
-        self._encoder = torch.compile(super()._hidden_map, fullgraph=True)
-        self._decoder = torch.compile(super()._evaluated, fullgraph=True, dynamic=True)
+        self._encoder = torch.compile(super()._hidden_map)
+        self._decoder = torch.compile(super()._evaluated, dynamic=True)
         self._window: tuple[int, int] | None = None
 
     def prepare(self, shape: TileShape) -> None:
@@ -40,14 +40,13 @@ class CompiledTorchEngine(TorchEngine):
         if window == self._window:
             return
         hidden = self.encode(np.zeros((1, 3, *window), np.float32))
-        rows, columns = (axis_queries(side, min(side, _READ) * _MADE, 0, _MADE) for side in window)
+        rows, columns = (axis_queries(s, 2 * n, 0, n) for s, n in zip(window, (_ROWS, _COLUMNS), strict=True))
         self.decode(hidden, Geometry(rows, columns, (1.0, 1.0)))
         self._window = window
 
     def release(self) -> None:
         super().release()
         self._window = None
-        torch.compiler.reset()
 
     def _hidden_map(self, x: torch.Tensor) -> torch.Tensor:
         return self._encoder(x)

@@ -38,6 +38,8 @@ class EncodingFailed(Exception):
         self.cause = cause
 
 
+MOST_WAITING = 2 << 20
+"""Bytes that may wait for libvips: enough that neither it nor the network stands still, in pieces of any size."""
 _SCREEN_DENSITY = (72 / 25.4, 72 / 25.4)
 # VipsForeignKeep: without metadata of a kind, libvips must not make up its own.
 _KEEP_EXIF, _KEEP_XMP, _KEEP_ICC, _KEEP_OTHER = 1, 2, 8, 16
@@ -51,7 +53,9 @@ class EncoderThread:
 
     def __init__(self, plan: OutputPlan, sink: Sink, options: dict[str, Any], metadata: Metadata) -> None:
         self._plan, self._sink, self._options, self._metadata = plan, sink, options, metadata
-        self._queue: queue.Queue[bytes] = queue.Queue(maxsize=2)
+        self._queue: queue.Queue[bytes] = queue.Queue()
+        self._waiting = 0
+        self._taken = threading.Condition()
         self._pending = memoryview(b"")
         self._failure: EncodingFailed | None = None
         self._aborted = False
@@ -61,14 +65,14 @@ class EncoderThread:
         self._thread.start()
 
     def put(self, data: bytes) -> None:
-        """Hand over the next bytes of the stream; waits while the queue is full. Empty bytes mark the end."""
-        while True:
+        """Hand over the next bytes of the stream; waits while too many wait already. Empty bytes mark the end."""
+        with self._taken:
+            while not self._ended.is_set() and self._waiting and self._waiting + len(data) > MOST_WAITING:
+                self._taken.wait(timeout=0.1)
             if self._ended.is_set():
                 raise self._failure or EncodingFailed("it stopped early")
-            try:
-                return self._queue.put(data, timeout=0.1)
-            except queue.Full:
-                continue
+            self._waiting += len(data)
+        self._queue.put(data)
 
     def finish(self) -> None:
         """Mark the end of the stream and wait until everything is written."""
@@ -81,10 +85,7 @@ class EncoderThread:
         """Stop the thread and wait for its end; whatever was written is worthless."""
         self._aborted = True
         while not self._ended.is_set():
-            try:
-                self._queue.put_nowait(b"")
-            except queue.Full:
-                self._drain()
+            self._queue.put(b"")
             self._ended.wait(0.02)
 
     def _drain(self) -> None:
@@ -140,6 +141,9 @@ class EncoderThread:
         """The next bytes of the stream for libvips, at most `size`; none at its end and after an abort."""
         while not self._pending and not self._aborted:
             data = self._queue.get()
+            with self._taken:
+                self._waiting -= len(data)
+                self._taken.notify()
             if not data:
                 self._aborted = True
             self._pending = memoryview(data)

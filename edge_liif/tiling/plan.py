@@ -8,6 +8,7 @@ the halo is computed again by every tile.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -119,9 +120,10 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
         # Much smaller tiles than the best so far only compute more halo.
         if best is not None and 4 * core[0] * core[1] < best_area:
             break
-        plan = plan_for_core(job, facts, halo, core, memory_cap)
-        if not fits(plan):
-            plan = plan_for_core(job, facts, halo, core, memory_cap, SMALL_BLOCK_EVALUATIONS)
+        for evaluations in _block_sizes(facts):
+            plan = plan_for_core(job, facts, halo, core, memory_cap, evaluations)
+            if fits(plan):
+                break
         if smallest is None or plan.peak_bytes < smallest.peak_bytes:
             smallest = plan
         if not fits(plan):
@@ -139,6 +141,15 @@ def make_plan(job: Job, facts: MemoryFacts, halo: int, memory_cap: int | None) -
             f"{memory_cap // MIB}MiB; the smallest that does is --memory {needed}MiB"
         )
     return best
+
+
+def _block_sizes(facts: MemoryFacts) -> Iterator[int]:
+    """Evaluations of a block to try: what the engine likes, then less, down to what there is for little memory."""
+    size = facts.block_evaluations
+    while size > SMALL_BLOCK_EVALUATIONS:
+        yield size
+        size //= 4
+    yield SMALL_BLOCK_EVALUATIONS
 
 
 def usual_work(facts: MemoryFacts, halo: int) -> int:

@@ -68,6 +68,7 @@ def render(
     spare: opens the engine, of full precision, that does a tile again for which `engine` gave numbers that are not
     finite. Raises EngineError for a wrong result, OutOfMemory when even the smallest tile does not fit.
     """
+    engine.limit(plan.memory_cap)
     walker = _Walker(plan, engine, planes, progress, log if log is not None else RunLog(), spare)
     band = np.empty((plan.rows.longest_output, plan.job.out_width, plan.job.bands), dtype)
     for row in plan.rows.segments:

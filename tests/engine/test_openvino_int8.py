@@ -20,6 +20,7 @@ from edge_liif.model.zoo import load_manifest
 from edge_liif.upscaler import load
 
 SIZE = (23, 30)
+BUNDLED = [name for name, entry in load_manifest().items() if entry.bundled and name.endswith("-int8")]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "kodim23.png"
 
 
@@ -64,7 +65,7 @@ def test_integers_are_what_was_simulated(name, bits, out, request, saturating) -
     assert np.abs(integer - simulated).mean() < 0.5 * np.abs(floats - simulated).mean()
 
 
-@pytest.mark.parametrize("name", [name for name, entry in load_manifest().items() if name.endswith("-int8")])
+@pytest.mark.parametrize("name", BUNDLED)
 def test_bundled_models_are_what_was_simulated(name: str, saturating: bool) -> None:
     """A piece of a photograph: flat, sharp and textured."""
     if saturating:
@@ -74,8 +75,8 @@ def test_bundled_models_are_what_was_simulated(name: str, saturating: bool) -> N
         load(name, engine=engine, precision="int8")(piece, scale=3).astype(int) for engine in ("openvino", "torch")
     )
     difference = np.abs(integer - simulated)
-    assert (difference <= 1).mean() >= 0.999
-    # of three models and 80,000 samples each, seen: none or one in a hundred thousand
+    assert difference.max() <= 1
+    # what was seen: up to two samples of a hundred thousand
     assert (difference == 0).mean() >= 0.999
 
 

@@ -55,6 +55,17 @@ def test_the_cap_is_kept_or_refused_with_one_that_works(h: int, w: int, s: float
             make_plan(job, FACTS, halo, (needed - 1) * MIB - 1)
 
 
+@pytest.mark.parametrize(
+    ("per_evaluation", "expected"), [(1200, 262_144), (3072, 65_536), (16_000, 16_384), (60_000, 8_192)]
+)
+def test_large_blocks_shrink_step_by_step(per_evaluation: int, expected: int) -> None:
+    """A GPU likes blocks of a quarter of a million; where they don't fit, the next smaller ones are taken."""
+    facts = MemoryFacts(330 * MIB, 3000, per_evaluation, 0, 262_144)
+    plan = make_plan(Job(192, 256, 576, 768, 3, 1), facts, 24, None)
+    assert 0.5 * expected <= plan.shape.rows * plan.shape.columns <= 1.05 * expected
+    assert plan.work_bytes <= USUAL_WORK
+
+
 def test_more_memory_never_means_more_work() -> None:
     job = Job(3000, 4000, 9000, 12000, 3, 1, 36_000_000)
     work = [make_plan(job, FACTS, 24, mib * MIB).window_pixels for mib in (300, 400, 600, 1000, 2000)]

@@ -137,17 +137,17 @@ def test_a_failing_engine_gets_smaller_tiles_and_is_then_believed() -> None:
 
     class Failing(FakeEngine):
         def encode(self, lr: np.ndarray) -> np.ndarray:
-            if lr.shape[2] * lr.shape[3] > self.limit:
+            if lr.shape[2] * lr.shape[3] > self.most:
                 raise EngineFailure("OpenVINO failed: failed to allocate")
             return super().encode(lr)
 
     lr = picture(40, 40)
     whole, _, _ = enlarge(FakeEngine(1), lr, (80, 80), (100, 100))
     engine = Failing(1)
-    engine.limit = 900
+    engine.most = 900
     result, log, _ = enlarge(engine, lr, (80, 80), (100, 100))
     assert np.array_equal(result, whole) and log.splits == 2 and "failed to allocate" in log.warnings[0]
-    engine.limit = 0
+    engine.most = 0
     with pytest.raises(EngineFailure, match=r"allocate; smaller tiles, down to \dx\d, did not help: free"):
         enlarge(engine, lr, (80, 80), (100, 100))
 
