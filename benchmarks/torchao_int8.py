@@ -23,10 +23,10 @@ from torch import nn
 from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
 from edge_liif.engine.select import open_engine
-from edge_liif.geometry import Geometry, axis_queries
+from edge_liif.geometry import axis_queries
 from edge_liif.model import selfcheck
 from edge_liif.model.checkpoint import Network, load_network
-from edge_liif.model.liif import layer_names
+from edge_liif.model.liif import first_layer, layer_names
 from edge_liif.model.zoo import resolve
 
 WARM_UP = 3
@@ -44,13 +44,16 @@ def perceptron(network: Network) -> nn.Sequential:
 
 
 def hidden_rows(network: Network, evaluations: int) -> torch.Tensor:
-    """What the MLP reads, (evaluations, H1), of the self-check's picture, repeated as often as it takes."""
-    size = selfcheck.SIZE
+    """What the MLP reads, (evaluations, H1), of the self-check's picture at x2, repeated as often as it takes."""
     engine = open_engine(network, "torch", "fp32", "cpu")
-    geometry = Geometry(*(axis_queries(side, 2 * side, 0, 2 * side) for side in size), (1.0, 1.0))
-    first = torch.relu(engine.encode(selfcheck.picture()))[geometry.rows.index][:, geometry.columns.index]
-    rows = first.reshape(-1, first.shape[-1])
-    return rows.repeat(-(-evaluations // len(rows)), 1)[:evaluations].contiguous()
+    hidden = torch.from_numpy(np.array(engine.encode(selfcheck.picture())))
+    rows, columns = (axis_queries(side, 2 * side, 0, 2 * side) for side in selfcheck.SIZE)
+    first = first_layer(network.tensors)
+    along_rows = torch.from_numpy(rows.offset[:, None] * first.offset[:, 0])
+    along_columns = torch.from_numpy(columns.offset[:, None] * first.offset[:, 1] + first.bias_for((1.0, 1.0)))
+    read = hidden[rows.index][:, columns.index] + along_rows[:, None] + along_columns[None]
+    read = torch.relu(read.float()).reshape(-1, hidden.shape[-1])
+    return read.repeat(-(-evaluations // len(read)), 1)[:evaluations].contiguous()
 
 
 def cases(mlp: nn.Sequential, rows: torch.Tensor, device: str) -> dict[str, Callable[[], torch.Tensor]]:

@@ -6,6 +6,7 @@ were still done); 2 the call itself was wrong; 130 interrupted.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -15,26 +16,42 @@ from typing import Any
 import typer
 
 from ..errors import EdgeLiifError
-from . import bench, compress, doctor, evaluate, export, models, run
 from .console import complain, flush_or_drop, say, silence_stdout, standard_output
 
-app = typer.Typer(
-    name="edge-liif",
-    help="Enlarge pictures by any factor, on an ordinary CPU, inside a memory cap.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("run")(run.run)
-app.command("plan")(run.plan)
-app.command("compress")(compress.compress)
-app.command("export")(export.export)
-app.command("eval")(evaluate.evaluate)
-app.command("bench")(bench.bench)
-app.add_typer(models.app, name="models")
-app.command("doctor")(doctor.doctor)
+# Command to module and what is in it, in the order of --help.
+_COMMANDS = {
+    "run": ("run", "run"),
+    "plan": ("run", "plan"),
+    "compress": ("compress", "compress"),
+    "export": ("export", "export"),
+    "eval": ("evaluate", "evaluate"),
+    "bench": ("bench", "bench"),
+    "doctor": ("doctor", "doctor"),
+    "models": ("models", "app"),
+}
+
+
+def _app(arguments: list[str]) -> typer.Typer:
+    """The command line; where the first word is a command, that one alone: the others would take longer to import and
+    to describe than this one takes to be parsed."""
+    app = typer.Typer(
+        name="edge-liif",
+        help="Enlarge pictures by any factor, on an ordinary CPU, inside a memory cap.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name in arguments[:1] if arguments[:1] and arguments[0] in _COMMANDS else _COMMANDS:
+        module, attribute = _COMMANDS[name]
+        command = getattr(importlib.import_module(f".{module}", __name__), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -45,7 +62,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None: ...
@@ -99,7 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _status(arguments: list[str] | None) -> int:
     try:
         with standard_output():
-            status = app(args=arguments, prog_name="edge-liif", standalone_mode=False)
+            words = sys.argv[1:] if arguments is None else arguments
+            status = _app(words)(args=words, prog_name="edge-liif", standalone_mode=False)
             status = status if isinstance(status, int) else 0
             if status == 130:  # typer turns an interruption into this number
                 raise KeyboardInterrupt
