@@ -46,7 +46,7 @@ def perceptron(network: Network) -> nn.Sequential:
 def hidden_rows(network: Network, evaluations: int) -> torch.Tensor:
     """What the MLP reads, (evaluations, H1), of the self-check's picture at x2, repeated as often as it takes."""
     engine = open_engine(network, "torch", "fp32", "cpu")
-    hidden = torch.from_numpy(np.array(engine.encode(selfcheck.picture())))
+    hidden = engine.encode(selfcheck.picture())
     rows, columns = (axis_queries(side, 2 * side, 0, 2 * side) for side in selfcheck.SIZE)
     first = first_layer(network.tensors)
     along_rows = torch.from_numpy(rows.offset[:, None] * first.offset[:, 0])
