@@ -59,11 +59,7 @@ class Upscaler:
         alpha = (pixels.nbytes, bleed_bytes(height, width)) if bands in (2, 4) else (0, 0)
         job = Job(height, width, out_height, out_width, bands, pixels.itemsize, held + alpha[0], alpha[1])
         plan = self.plan(job)
-        result = np.empty((out_height, out_width, bands), pixels.dtype)
-        row = 0
-        for rows in self.rows(pixels, plan, progress):
-            result[row : row + len(rows)] = rows
-            row += len(rows)
+        result = _gathered(self.rows(pixels, plan, progress), np.empty((out_height, out_width, bands), pixels.dtype))
         return result.reshape(out_height, out_width, *image.shape[2:])
 
     def enlarge_float(self, image: NDArray[np.uint8], out_size: tuple[int, int]) -> NDArray[np.float32]:
@@ -72,7 +68,7 @@ class Upscaler:
         plan = self.plan(Job(height, width, *out_size, 3, 4, image.nbytes))
         plane = Plane(window_reader(image, slice(0, 3)), lambda colour: colour.clip(0, 1), slice(0, 3))
         engine = self.choice(False).engine
-        return np.concatenate([rows.copy() for rows in render(plan, engine, [plane], np.float32)])
+        return _gathered(render(plan, engine, [plane], np.float32), np.empty((*out_size, 3), np.float32))
 
     def choice(self, sixteen_bit: bool) -> Choice:
         """The engine for 8-bit or for 16-bit pictures, chosen once."""
@@ -144,6 +140,16 @@ def open_upscaler(model: str, settings: Settings) -> Upscaler:
     """The upscaler of a model given by name or by file. Raises ModelError, UsageError."""
     resolved = resolve(model)
     return Upscaler(load_network(resolved.path, resolved.sha256_expected), settings)
+
+
+def _gathered(pieces: Iterator[NDArray], result: NDArray) -> NDArray:
+    """Rows, as they come, into `result`: allocated first, because small arrays that stay between a tile's tensors would
+    keep their memory from going back."""
+    row = 0
+    for rows in pieces:
+        result[row : row + len(rows)] = rows
+        row += len(rows)
+    return result
 
 
 def _planes(pixels: Pixels) -> list[Plane]:
