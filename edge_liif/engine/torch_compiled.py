@@ -60,12 +60,5 @@ class CompiledTorchEngine(TorchEngine):
     def _hidden_map(self, x: torch.Tensor) -> torch.Tensor:
         return self._encoder(x)
 
-    def _evaluated(
-        self,
-        hidden: torch.Tensor,
-        rows: torch.Tensor,
-        columns: torch.Tensor,
-        along_rows: torch.Tensor,
-        along_columns: torch.Tensor,
-    ) -> torch.Tensor:
-        return self._decoder(hidden, rows, columns, along_rows, along_columns)
+    def _evaluated(self, *terms: torch.Tensor) -> torch.Tensor:
+        return self._decoder(*terms)
