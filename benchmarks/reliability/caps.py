@@ -71,7 +71,12 @@ def main() -> None:
                 bands = 2 * plan["tile"][1] / plan["input_size"][1]
                 enough = 5 + bands * (plan["predicted_seconds"] or float("inf"))
 
-                def stop(seconds: float, enough: float = enough) -> bool:
+                written: list[bool] = []
+
+                def stop(seconds: float, enough: float = enough, written: list[bool] = written) -> bool:
+                    # of a band that is not done when it should be, less than half is written
+                    if not written and any(p.stat().st_size > 100_000 for p in folder.glob(".out.png.*.part")):
+                        written.append(True)
                     return seconds > min(options.seconds, enough)
 
                 done = watch(["run", *words, "--quiet"], stop)
@@ -80,7 +85,7 @@ def main() -> None:
                     continue
                 out.unlink(missing_ok=True)
                 window, tile = plan["window"], plan["tile"]
-                early = " early" if done.status and done.seconds < enough else ""
+                early = " early" if done.status and not (written and done.seconds >= enough) else ""
                 print(
                     f"{head} {tile[0]}x{tile[1]} | {window[0] * window[1] / (tile[0] * tile[1]):.2f} | "
                     f"{plan['predicted_peak_bytes'] / 2**20:.0f} | {done.peak / 2**20:.0f} | "

@@ -130,8 +130,8 @@ class Engine(ABC):
     """Whether `limit` is kept by the allocator of the device's memory."""
 
     def limit(self, cap: int | None) -> None:  # noqa: B027 (the process's own memory is the plan's to keep within)
-        """Take at most `cap` bytes (None: no limit of ours) of an accelerator's own memory from now on; what needs more
-        raises OutOfMemory."""
+        """Take at most `cap` bytes of an accelerator's own memory from now on; what needs more raises OutOfMemory.
+        None: as many as before the first."""
 
     def keep(self, shape: TileShape | None, room: int | None) -> int:
         """Let go of what was made for other shapes than this one, until it holds at most `room` bytes (None: the engine

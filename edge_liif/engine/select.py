@@ -98,7 +98,8 @@ def candidates(
 
 
 def _worth_trying(device: str) -> list[str]:
-    """Engines that `auto` looks at. Without OpenVINO all, in the order of the registry."""
+    """Engines that `auto` looks at. Without OpenVINO all but those by name only, in the order
+    of the registry."""
     if device in {"cuda", "mps"}:
         return ["torch", "onnx"] if not ENGINES["openvino"].installed else ["torch"]
     if device == "tensorrt":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,15 +27,18 @@ _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "fp64": 8, "int8": 4}
 _GPU_BLOCK = 262_144
 
 
-@dataclass
-class _Limit:
-    """of_ours: bytes that this process's CUDA allocator was last limited to by us; None leaves it as the program that
-    calls us wants it."""
-
-    of_ours: int | None = None
-
-
-_limit = _Limit()
+@contextlib.contextmanager
+def _full_convolutions() -> Iterator[None]:
+    settings = torch.backends.cudnn.conv if hasattr(torch.backends.cudnn, "conv") else None
+    if settings is None:  # torch before 2.9
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield
+        return
+    before, settings.fp32_precision = settings.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        settings.fp32_precision = before
 
 
 def _release() -> None:
@@ -94,11 +96,13 @@ class TorchEngine(Engine):
         self._spec = network.spec
         self._dtype, self._torch_device = DTYPES[precision], torch.device(device)
         if device == "cpu" and (threads is not None or not all_cpus_are_usable()):
-            torch.set_num_threads(threads or usable_cpus())
+            torch.set_num_threads(threads or min(usable_cpus(), torch.get_num_threads()))
         if device == "cuda" and not torch.cuda.is_available():
             raise EngineError("torch sees no CUDA device here; use --device cpu")
         if device == "mps" and not torch.backends.mps.is_available():
             raise EngineError("torch sees no Apple GPU here; use --device cpu")
+        # the calling program's share of the GPU's memory while ours is in force
+        self._own_fraction: float | None = None
         self._network = network
         self._first = first_layer(network.tensors)
         self._weights_bytes = sum(t.nbytes for t in network.tensors.values())
@@ -120,13 +124,19 @@ class TorchEngine(Engine):
         return self.device == "cuda"
 
     def limit(self, cap: int | None) -> None:
-        if self.device != "cuda" or cap == _limit.of_ours:
+        if self.device != "cuda":
             return
-        # what was reserved for others counts, too
-        torch.cuda.empty_cache()
-        whole = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-        torch.cuda.set_per_process_memory_fraction(1.0 if cap is None else min(1.0, cap / whole))
-        _limit.of_ours = cap
+        if self._own_fraction is not None:
+            torch.cuda.set_per_process_memory_fraction(self._own_fraction)
+            self._own_fraction = None
+        if cap is not None:
+            # torch before 2.8 can't tell
+            told = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)
+            self._own_fraction = told()
+            # what was reserved for others counts, too
+            torch.cuda.empty_cache()
+            whole = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(self._own_fraction, cap / whole))
 
     def release(self) -> None:
         """Let go of the weights on the device, and of memory that torch holds there for nobody; the network keeps its
@@ -162,7 +172,7 @@ class TorchEngine(Engine):
     def _full_precision(self) -> contextlib.AbstractContextManager[None]:
         """On CUDA, float32 convolutions in full: by default torch has cuDNN round what they multiply to 10 bits."""
         if self.device == "cuda" and self.precision == "fp32":
-            return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+            return _full_convolutions()
         return contextlib.nullcontext()
 
     def decode(self, hidden: Any, geometry: Geometry) -> NDArray[np.float32]:

@@ -69,8 +69,14 @@ def render(
     finite. Raises EngineError for a wrong result, OutOfMemory when even the smallest tile does not fit.
     """
     engine.limit(plan.memory_cap)
-    walker = _Walker(plan, engine, planes, progress, log if log is not None else RunLog(), spare)
-    band = np.empty((plan.rows.longest_output, plan.job.out_width, plan.job.bands), dtype)
+    try:
+        walker = _Walker(plan, engine, planes, progress, log if log is not None else RunLog(), spare)
+        yield from _rows(walker, plan, np.empty((plan.rows.longest_output, plan.job.out_width, plan.job.bands), dtype))
+    finally:
+        engine.limit(None)
+
+
+def _rows(walker: _Walker, plan: Plan, band: NDArray) -> Iterator[NDArray]:
     for row in plan.rows.segments:
         target = band[: row.out_stop - row.out_start]
         given = 0

@@ -42,6 +42,13 @@ def test_nothing_heavy_for_words(code):
     assert not heavy & loaded(code)
 
 
+def test_a_command_is_imported_alone():
+    modules = loaded("from edge_liif.cli import main; main(['run', '--help'])")
+    assert "edge_liif.cli.run" in modules
+    assert not {"edge_liif.cli.compress", "edge_liif.cli.bench", "edge_liif.cli.models"} & modules
+    assert "edge_liif.cli.bench" in loaded("from edge_liif.cli import main; main(['--help'])")
+
+
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_run_with_openvino_is_torch_free(picture, command):
     picture("a.png", mode="RGBA")

@@ -36,20 +36,40 @@ def blocks(height: int, width: int, scale: int, rows_each: int) -> list[Geometry
 
 
 def test_the_cap_is_the_allocators(small_edsr: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[float] = []
+    """While it is asked for; before and after, the allocator has what the calling program gave it."""
+    shares = [0.5]
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(total_memory=8 * GIB))
-    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", given.append)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda: shares[-1])
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
     engine = TorchEngine(small_edsr)
     engine.limit(2 * GIB)
-    assert not engine.limits_device and not given, "the plan keeps the process within a cap, no allocator does"
+    assert not engine.limits_device and shares == [0.5], "no allocator keeps the process's own memory within a cap"
     engine.device = "cuda"
     assert engine.limits_device
-    engine.limit(None)
-    assert not given, "a limit of the calling program stays"
-    for cap in (2 * GIB, 2 * GIB, 64 * GIB, None):
+    for cap, expected in ((None, 0.5), (2 * GIB, 0.25), (GIB, 0.125), (None, 0.5), (6 * GIB, 0.5), (None, 0.5)):
         engine.limit(cap)
-    assert given == [0.25, 1.0, 1.0]
+        assert shares[-1] == expected
+
+
+@pytest.mark.parametrize("before", ["none", "tf32", "ieee"])
+def test_float32_is_not_rounded_on_the_way_into_cudnn(before: str, small_edsr: Network) -> None:
+    settings = getattr(torch.backends.cudnn, "conv", None)
+    if settings is None:
+        pytest.skip("this torch has one switch for all of cuDNN")
+    engine = TorchEngine(small_edsr)
+    saved = settings.fp32_precision
+    try:
+        settings.fp32_precision = before
+        seen = settings.fp32_precision
+        with engine._full_precision():
+            assert settings.fp32_precision == seen, "the CPU is left alone"
+        engine.device = "cuda"
+        with engine._full_precision():
+            assert settings.fp32_precision == "ieee"
+        assert settings.fp32_precision == seen
+    finally:
+        settings.fp32_precision = saved
 
 
 class InFlight(TorchEngine):
