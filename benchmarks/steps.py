@@ -188,7 +188,7 @@ def files(model: str, wanted: set[str], arguments: argparse.Namespace, folder: P
         if name not in wanted:
             continue
         config = CompressConfig(method, share, 8, 8, arguments.scale)
-        facts = repr((config, recipe, resolve(model).path.read_bytes() if model != RANDOM_B else None, __version__))
+        facts = repr((config, recipe, network.sha256, __version__))
         found[name] = folder / f"{model}-{name}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}.safetensors"
         if found[name].exists():
             continue

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_liif.engine.base import Engine, TileShape
-from edge_liif.engine.registry import ENGINES
+from edge_liif.engine.registry import UNNAMED
 from edge_liif.engine.select import candidates_for, open_engine
 from edge_liif.geometry import Geometry, axis_queries, cell_pattern, cells_read
 from edge_liif.model.checkpoint import Network
@@ -46,7 +46,7 @@ def _cases() -> list[Any]:
     found = []
     for name in MODELS:
         network = load(name).network
-        for engine in (name for name, entry in ENGINES.items() if not entry.by_name_only):
+        for engine in UNNAMED:
             for _, device, precision in candidates_for(network, engine, "cpu"):
                 # what was compressed for integers is of interest in integers, but for engines that have none
                 integer = bool(network.spec.compression)

@@ -4,8 +4,8 @@
 
 Each line is `edge-liif run --memory CAP` on a picture of noise, watched from outside. The run is interrupted after five
 seconds and twice the time that the plan predicts for a band of tiles: what it takes later is the same again. "early"
-marks those that `--seconds` ended before. Configuration B (22 M parameters, random
-weights, exact halo) stands for large networks.
+marks those that `--seconds` ended before, or that had written next to nothing by then. Configuration B (22 M
+parameters, random weights, exact halo) stands for large networks.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ def _app(arguments: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for name in arguments[:1] if arguments[:1] and arguments[0] in _COMMANDS else _COMMANDS:
+    called = [word for word in arguments[:1] if word in _COMMANDS]
+    for name in called or _COMMANDS:
         module, attribute = _COMMANDS[name]
         command = getattr(importlib.import_module(f".{module}", __name__), attribute)
         if isinstance(command, typer.Typer):

@@ -24,7 +24,7 @@ def doctor(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Versions, CPU features, and a self-check of every engine and precision on one tile."""
-    from ..engine.registry import ENGINES
+    from ..engine.registry import UNNAMED
     from ..engine.select import TIMED_SCALE, TIMED_SIDE, candidates_for, check
     from ..evaluate.environment import cpu_features, cpu_model
     from ..model.checkpoint import load_network
@@ -36,8 +36,7 @@ def doctor(
         from .doctor_layers import print_layers
 
         return print_layers(network, precision, threads, json_output)
-    tried = [name for name, entry in ENGINES.items() if not entry.by_name_only]
-    options = [option for engine in tried for option in candidates_for(network, engine)]
+    options = [option for engine in UNNAMED for option in candidates_for(network, engine)]
     checks = [check(network, *option, threads, cache=False) for option in options]
     features = cpu_features()
     packages = {name: _version(name) for name in _PACKAGES}

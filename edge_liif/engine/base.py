@@ -126,8 +126,10 @@ class Engine(ABC):
         for geometry in geometries:
             yield self.decode(hidden, geometry)
 
-    limits_device = False
-    """Whether `limit` is kept by the allocator of the device's memory."""
+    @property
+    def limits_device(self) -> bool:
+        """Whether `limit` is kept by the allocator of the device's memory."""
+        return False
 
     def limit(self, cap: int | None) -> None:  # noqa: B027 (the process's own memory is the plan's to keep within)
         """Take at most `cap` bytes of an accelerator's own memory from now on; what needs more raises OutOfMemory.

@@ -20,9 +20,11 @@ def usable_cpus() -> int:
     return bound if quota is None else max(1, min(bound, math.ceil(quota)))
 
 
-def all_cpus_are_usable() -> bool:
-    """Whether as many threads as the machine has processors may run, so that a framework's own choice does no harm."""
-    return usable_cpus() == (os.cpu_count() or 1)
+def thread_limit(threads: int | None) -> int | None:
+    """Threads that a framework is told to use: those asked for, or as many as there are processors for this process.
+    None where those are all of the machine's: a framework's own choice does no harm then, and may be better."""
+    usable = usable_cpus()
+    return threads or (None if usable == (os.cpu_count() or 1) else usable)
 
 
 def cpu_quota(membership: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> float | None:

@@ -17,7 +17,7 @@ from ..model.checkpoint import Network
 from ..model.liif import OUTPUTS, first_layer, layer_names
 from ..model.zoo import cache_home
 from .base import Engine, EngineErrors, MemoryFacts, TileShape
-from .cores import all_cpus_are_usable, usable_cpus
+from .cores import thread_limit
 from .kept import Kept
 from .openvino_core import core
 from .openvino_graphs import FloatGraphs, term_shapes
@@ -119,8 +119,8 @@ class OpenVINOEngine(Engine):
             self._options["PERF_COUNT"] = True
         # OpenVINO knows which cores are fast ones and which are two halves of one, and by itself takes what a single
         # request is computed fastest on; of a container's quota it knows nothing.
-        if target == "CPU" and (threads is not None or not all_cpus_are_usable()):
-            self._options["INFERENCE_NUM_THREADS"] = threads or usable_cpus()
+        if target == "CPU" and (limit := thread_limit(threads)):
+            self._options["INFERENCE_NUM_THREADS"] = limit
         if cache:
             folder = cache_home() / "openvino"
             # a read-only home costs start-up time, nothing else

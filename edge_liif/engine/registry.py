@@ -109,3 +109,5 @@ ENGINES = {
     ),
     "onnx": EngineEntry(("onnx", "onnxruntime"), "'edge-liif[onnx]'", "onnxruntime", _open_onnx, _onnx_ways),
 }
+UNNAMED = [name for name, entry in ENGINES.items() if not entry.by_name_only]
+"""Engines that may be tried without being named."""

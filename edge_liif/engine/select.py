@@ -19,7 +19,7 @@ from ..geometry import Geometry, axis_queries, cell_pattern, cells_read
 from ..model import selfcheck
 from ..model.checkpoint import Network
 from .base import Engine, TileShape
-from .registry import ENGINES
+from .registry import ENGINES, UNNAMED
 from .remembered import key_of, recall, remember
 
 FILE = "selfcheck.json"
@@ -98,14 +98,13 @@ def candidates(
 
 
 def _worth_trying(device: str) -> list[str]:
-    """Engines that `auto` looks at. Without OpenVINO all but those by name only, in the order
-    of the registry."""
+    """Engines that `auto` looks at. Without OpenVINO all that need not be named, in the order of the registry."""
     if device in {"cuda", "mps"}:
         return ["torch", "onnx"] if not ENGINES["openvino"].installed else ["torch"]
     if device == "tensorrt":
         return ["onnx"]
     if not ENGINES["openvino"].installed:
-        return [name for name, entry in ENGINES.items() if not entry.by_name_only]
+        return UNNAMED
     return ["torch", "openvino"] if device == "auto" and _nvidia_driver() else ["openvino"]
 
 

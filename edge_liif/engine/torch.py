@@ -17,7 +17,7 @@ from ..memory import give_back_holes
 from ..model.checkpoint import Network
 from ..model.liif import first_layer, layer_names
 from .base import Engine, EngineErrors, MemoryFacts, TileShape
-from .cores import all_cpus_are_usable, usable_cpus
+from .cores import thread_limit
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "fp64": torch.float64}
 # "int8" is the simulation of simulated.py, whose numbers are float32
@@ -29,7 +29,7 @@ _GPU_BLOCK = 262_144
 
 @contextlib.contextmanager
 def _full_convolutions() -> Iterator[None]:
-    settings = torch.backends.cudnn.conv if hasattr(torch.backends.cudnn, "conv") else None
+    settings = getattr(torch.backends.cudnn, "conv", None)
     if settings is None:  # torch before 2.9
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             yield
@@ -95,8 +95,9 @@ class TorchEngine(Engine):
         self.precision, self.device = precision, device
         self._spec = network.spec
         self._dtype, self._torch_device = DTYPES[precision], torch.device(device)
-        if device == "cpu" and (threads is not None or not all_cpus_are_usable()):
-            torch.set_num_threads(threads or min(usable_cpus(), torch.get_num_threads()))
+        if device == "cpu" and (limit := thread_limit(threads)):
+            # a calling program may want fewer
+            torch.set_num_threads(threads or min(limit, torch.get_num_threads()))
         if device == "cuda" and not torch.cuda.is_available():
             raise EngineError("torch sees no CUDA device here; use --device cpu")
         if device == "mps" and not torch.backends.mps.is_available():
@@ -120,7 +121,7 @@ class TorchEngine(Engine):
             torch.cuda.reset_peak_memory_stats()
 
     @property
-    def limits_device(self) -> bool:  # type: ignore[override]
+    def limits_device(self) -> bool:
         return self.device == "cuda"
 
     def limit(self, cap: int | None) -> None:

@@ -84,16 +84,8 @@ class EncoderThread:
     def abort(self) -> None:
         """Stop the thread and wait for its end; whatever was written is worthless."""
         self._aborted = True
-        while not self._ended.is_set():
-            self._queue.put(b"")
-            self._ended.wait(0.02)
-
-    def _drain(self) -> None:
-        try:
-            while True:
-                self._queue.get_nowait()
-        except queue.Empty:
-            return
+        self._queue.put(b"")
+        self._ended.wait()
 
     def _run(self) -> None:
         try:
@@ -105,7 +97,6 @@ class EncoderThread:
         except Exception as error:  # a thread must not end without a word
             self._failure = self._failure or EncodingFailed(error)
         finally:
-            self._drain()
             self._ended.set()
 
     def _encode(self) -> None:

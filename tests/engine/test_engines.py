@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edge_liif.engine.base import Engine, TileShape
-from edge_liif.engine.registry import ENGINES
+from edge_liif.engine.registry import UNNAMED
 from edge_liif.engine.select import TOLERANCE, candidates, known_answer_error, open_engine
 from edge_liif.errors import EngineError
 from edge_liif.geometry import Geometry, axis_queries
@@ -16,7 +16,7 @@ from edge_liif.model.reference import literal_enlarge
 from edge_liif.model.zoo import load_manifest
 from edge_liif.upscaler import load
 
-HERE = [way for engine in ENGINES if not ENGINES[engine].by_name_only for way in candidates(engine, "cpu")]
+HERE = [way for engine in UNNAMED for way in candidates(engine, "cpu")]
 COMPRESSED = [entry.name for entry in load_manifest().values() if entry.bundled and entry.name.endswith("-int8")]
 BUNDLED = [("edsr-baseline-liif", *way) for way in HERE] + [(name, "openvino", "cpu", "int8") for name in COMPRESSED]
 

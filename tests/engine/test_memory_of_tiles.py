@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_liif.engine.registry import ENGINES
+from edge_liif.engine.registry import ENGINES, UNNAMED
 
 CODE = """
 import json, sys
@@ -44,7 +44,7 @@ print(json.dumps([plan.peak_bytes, *peaks]))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
-@pytest.mark.parametrize("engine", [name for name, entry in ENGINES.items() if not entry.by_name_only])
+@pytest.mark.parametrize("engine", UNNAMED)
 def test_later_tiles_take_no_more(engine: str) -> None:
     if not ENGINES[engine].installed:
         pytest.skip(f"{engine} is not installed")

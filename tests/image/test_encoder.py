@@ -90,7 +90,7 @@ def test_whoever_waits_is_told_when_it_is_aborted() -> None:
     sink.open.set()
     encoder.abort()
     feeder.join(timeout=60)
-    assert not feeder.is_alive()
+    assert not feeder.is_alive() and told
 
 
 @pytest.mark.parametrize("times", [1, 2])
